@@ -1,0 +1,167 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The only entry. `make help` lists what there is.
+#
+#   O=DIR       where everything is built (default: build)
+#   KVER=...    kernel release(s) to build the module for (default: the running one)
+#   DESTDIR=... root that `make install` writes to
+
+O       ?= build
+KVER    ?= $(shell uname -r)
+DESTDIR ?=
+V       ?= 0
+OBJ     := $(abspath $(O))
+
+VERSION := 0.1.0
+
+CC        ?= cc
+CLANG     ?= clang
+BPFTOOL   ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
+PKGCONF   ?= pkg-config
+ifeq ($(V),0)
+Q   := @
+msg  = @printf '  %-8s %s\n' "$(1)" "$(2)";
+endif
+
+CPPFLAGS += -D_GNU_SOURCE -DEMBER_VERSION='"$(VERSION)"' -I. -Iinclude -Iinclude/uapi -I$(OBJ)
+CFLAGS   += -std=gnu17 -O2 -g -Wall -Wextra -Werror -Wshadow -Wformat=2 -Wno-unused-parameter \
+	    -Wframe-larger-than=16384 -fstack-protector-strong -D_FORTIFY_SOURCE=2
+LDFLAGS  += -Wl,-z,relro,-z,now
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.DEFAULT_GOAL := all
+
+##@ Build
+.PHONY: all user bpf kmod tests
+all: user kmod ## build BPF objects, daemon, helper, emberctl and the module for KVER
+
+help: ## show this list
+	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-zA-Z_%-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+.PHONY: help
+
+# --- BPF: one linked object from bpf/*.bpf.c, and its skeleton ---------------------------------
+BPF_SRC := $(wildcard bpf/*.bpf.c)
+BPF_OBJ := $(BPF_SRC:%.bpf.c=$(OBJ)/%.bpf.o)
+SKEL    := $(OBJ)/ember.skel.h
+
+# Types come from the BTF of any supported kernel: CO-RE adapts them at load time.
+VMLINUX_BTF ?= $(firstword $(wildcard $(foreach k,$(KVER),/lib/modules/$(k)/build/vmlinux \
+		/usr/src/linux-headers-$(k)/vmlinux)) $(wildcard /sys/kernel/btf/vmlinux))
+
+$(OBJ)/vmlinux.h:
+	$(call msg,BTF,$(VMLINUX_BTF))
+	@mkdir -p $(@D)
+	@[ -n "$(VMLINUX_BTF)" ] || { echo "no kernel BTF: install linux-headers-$(firstword $(KVER)) or set VMLINUX_BTF" >&2; exit 1; }
+	$(Q)$(BPFTOOL) btf dump file $(VMLINUX_BTF) format c >$@
+
+$(OBJ)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h include/ember/*) $(OBJ)/vmlinux.h
+	$(call msg,BPF,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Werror \
+		-Wno-unused-parameter -Wno-missing-declarations -Iinclude -Ibpf -I$(OBJ) -c $< -o $@
+
+$(OBJ)/ember.bpf.o: $(BPF_OBJ)
+	$(call msg,LINK,$@)
+	$(Q)$(BPFTOOL) gen object $@ $^
+
+$(SKEL): $(OBJ)/ember.bpf.o
+	$(call msg,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton -L $< name ember >$@
+
+bpf: $(if $(BPF_SRC),$(SKEL)) ## build the BPF object and its skeleton only
+
+# --- User space ----------------------------------------------------------------------------------
+# Which library each program may use: the same boundaries that `make check` enforces per file.
+DAEMON_PKGS := libbpf libnl-genl-3.0 libsystemd json-c
+HELPER_PKGS := libsystemd
+CTL_PKGS    := libsystemd
+
+DAEMON_SRC := $(wildcard daemon/*.c)
+HELPER_SRC := $(wildcard helper/*.c)
+CTL_SRC    := $(wildcard ctl/*.c)
+
+pkg_cflags = $(shell $(PKGCONF) --cflags $(1) 2>/dev/null)
+pkg_libs   = $(shell $(PKGCONF) --libs $(1) 2>/dev/null)
+
+$(OBJ)/%.o: %.c
+	$(call msg,CC,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(call pkg_cflags,$(DAEMON_PKGS)) -MMD -MP -c $< -o $@
+
+$(OBJ)/daemon/sample.o: $(if $(BPF_SRC),$(SKEL))
+
+$(OBJ)/emberd: $(DAEMON_SRC:%.c=$(OBJ)/%.o)
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(call pkg_libs,$(DAEMON_PKGS)) -lpthread -o $@
+
+$(OBJ)/ember-helper: $(HELPER_SRC:%.c=$(OBJ)/%.o)
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(call pkg_libs,$(HELPER_PKGS)) -o $@
+
+$(OBJ)/emberctl: $(CTL_SRC:%.c=$(OBJ)/%.o)
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(call pkg_libs,$(CTL_PKGS)) -o $@
+
+USER_BIN := $(if $(DAEMON_SRC),$(OBJ)/emberd) $(if $(HELPER_SRC),$(OBJ)/ember-helper) $(if $(CTL_SRC),$(OBJ)/emberctl)
+user: $(USER_BIN) ## build everything but the module
+
+# --- Module: kbuild wants its sources in the build directory, one copy per kernel ------------------
+kmod: $(if $(wildcard kmod/Kbuild),$(KVER:%=$(OBJ)/kmod-%/ember.ko)) ## build the module for each kernel in KVER
+
+KMOD_SRC := $(wildcard kmod/*.c kmod/*.h kmod/Kbuild include/uapi/linux/*.h include/ember/*.h)
+
+$(OBJ)/kmod-%/ember.ko: $(KMOD_SRC)
+	$(call msg,KMOD,$*)
+	@[ -e /lib/modules/$*/build ] || { echo "no headers for kernel $*: install linux-headers-$*" >&2; exit 1; }
+	$(Q)mkdir -p $(OBJ)/kmod-$* && cp -u --parents $(KMOD_SRC) $(OBJ)/kmod-$*/
+	$(Q)$(MAKE) -s -C /lib/modules/$*/build M=$(OBJ)/kmod-$*/kmod \
+		EMBER_INCLUDE=$(OBJ)/kmod-$*/include EMBER_VERSION=$(VERSION) modules
+	$(Q)cp $(OBJ)/kmod-$*/kmod/ember.ko $@
+
+# --- Test programs -----------------------------------------------------------------------------------
+# tests/guest/NAME.c and tests/workload/NAME.c become programs of the guest.
+LIB_TEST_SRC := $(wildcard tests/lib/*.c)
+PURE_WORKLOAD := $(wildcard tests/workload/lib/*.c)
+GUEST_BIN := $(patsubst tests/%.c,$(OBJ)/tests/%,$(wildcard tests/guest/*.c tests/workload/*.c))
+GUEST_PKGS := libbpf libnl-genl-3.0 liburing numa hiredis
+
+$(OBJ)/tests/guest/% $(OBJ)/tests/workload/%: LDLIBS = $(call pkg_libs,$(GUEST_PKGS)) -lpthread -lm
+
+$(OBJ)/tests/guest/%: $(OBJ)/tests/guest/%.o $(LIB_TEST_SRC:%.c=$(OBJ)/%.o) $(if $(BPF_SRC),$(OBJ)/daemon/sample.o)
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+$(OBJ)/tests/workload/%: $(OBJ)/tests/workload/%.o $(PURE_WORKLOAD:%.c=$(OBJ)/%.o)
+	$(call msg,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+tests: $(GUEST_BIN) ## build the programs that run in the test machine
+
+##@ Install
+.PHONY: install install-user install-kmod install-tests
+install: install-user install-kmod ## install under DESTDIR where a distribution would
+
+install-user: user
+	$(if $(DAEMON_SRC),install -D -m 755 $(OBJ)/emberd $(DESTDIR)/usr/sbin/emberd)
+	$(if $(HELPER_SRC),install -D -m 755 $(OBJ)/ember-helper $(DESTDIR)/usr/libexec/ember/ember-helper)
+	$(if $(CTL_SRC),install -D -m 755 $(OBJ)/emberctl $(DESTDIR)/usr/bin/emberctl)
+	install -d -m 755 $(DESTDIR)/etc/ember/policy.d $(DESTDIR)/usr/lib/ember/policy.d
+	$(foreach f,$(wildcard policies/*.json),$(if $(filter-out %schema.json,$(f)),install -m 644 $(f) $(DESTDIR)/usr/lib/ember/policy.d/50-$(notdir $(f));))
+	$(foreach f,$(wildcard systemd/*.service systemd/*.socket),install -D -m 644 $(f) $(DESTDIR)/usr/lib/systemd/system/$(notdir $(f));)
+	$(if $(wildcard systemd/ember.sysusers),install -D -m 644 systemd/ember.sysusers $(DESTDIR)/usr/lib/sysusers.d/ember.conf)
+	$(if $(wildcard docs/man),for m in docs/man/*.[1-8]; do install -D -m 644 $$m $(DESTDIR)/usr/share/man/man$${m##*.}/$$(basename $$m) || exit 1; done)
+
+install-kmod: kmod
+	$(foreach k,$(if $(wildcard kmod/Kbuild),$(KVER)),install -D -m 644 $(OBJ)/kmod-$(k)/ember.ko $(DESTDIR)/lib/modules/$(k)/updates/ember.ko;)
+
+install-tests: tests
+	install -d $(DESTDIR)/usr/lib/ember/tests
+	$(if $(GUEST_BIN),install -m 755 $(GUEST_BIN) $(DESTDIR)/usr/lib/ember/tests/)
+	$(if $(wildcard tests/guest/*.sh),install -m 755 $(wildcard tests/guest/*.sh) $(DESTDIR)/usr/lib/ember/tests/)
+
+##@ Test
+.PHONY: test unit clean
+clean: ## remove the build directory
+	rm -rf $(OBJ)
+
+-include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
