@@ -22,7 +22,8 @@
  * socket's buffer was full when RESULT was sent (recv fails with ENOBUFS), then
  * nothing is lost: a GET_RESULT dump lists the requests, GET_RESULT(id) fetches
  * the result again. Closing the socket cancels the client's requests and frees
- * its results.
+ * its results; so does unloading the module, after which the family is unknown
+ * (the generic netlink controller announces CTRL_CMD_DELFAMILY).
  *
  * RESULT is unsolicited: its nlmsg_seq is 0. With libnl, switch sequence
  * checking off (nl_socket_disable_seq_check()).
@@ -86,7 +87,6 @@
  *	-EBUSY		no credit: EMBER_CREDITS requests are open; free a result first
  *	-E2BIG		more than EMBER_MAX_REGIONS regions
  *	-ENOMEM
- *	-ESHUTDOWN	the module is going away, or the socket was closed
  *
  * A request is open from here until its result is freed with ACK. Requests of one
  * client are done in the order in which they were sent.

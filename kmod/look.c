@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What is mapped, may it move, and if not, why?
+ *
+ * migrate_vma_setup() takes whatever it finds and reports a failure as a zero. So
+ * we look first, under the page-table lock, and hand it only pages that we know
+ * are plain: it would split huge pages, unmap pages of files that it cannot move,
+ * and count holes. Afterwards we look again at those that failed, for the reason.
+ * In between anything may happen that does not need the mmap_lock for writing:
+ * faults, MADV_DONTNEED, reclaim. A look is knowledge of the past; what makes the
+ * move safe is checked again with the folio locked (migrate.c).
+ *
+ * Locks: the caller holds the mmap_lock for reading, which keeps areas, and keeps
+ * khugepaged's anonymous collapse away. Page tables may be freed under it all the
+ * same (MADV_DONTNEED with PT_RECLAIM): hence RCU, and the second read of the PMD
+ * with the table's lock held. pte_offset_map_lock() does just this, but is not
+ * exported.
+ */
+#include <linux/mm.h>
+#include <linux/hugetlb_inline.h>
+#include <linux/huge_mm.h>
+#include <linux/pgtable.h>
+#include <linux/rcupdate.h>
+
+#include "compat.h"
+#include "look.h"
+#include "result.h"
+
+#define MAY_MOVE EMBER_OUTCOME_UNSPEC
+
+static u8 look_at_vma(struct vm_area_struct *vma)
+{
+	if (is_vm_hugetlb_page(vma) || (vma->vm_flags & VM_SPECIAL))
+		return EMBER_OUTCOME_SPECIAL;
+	if (!vma_is_anonymous(vma))
+		return EMBER_OUTCOME_NOT_ANON;
+	return MAY_MOVE;
+}
+
+/*
+ * Pages that were faulted in or put back a moment ago wait in a per-CPU batch for
+ * their place on an LRU list, and cannot be isolated from there.
+ * migrate_vma_setup() then drains the batches of all CPUs, with folios locked: the
+ * caller decides how often that is worth it.
+ */
+static u8 look_at_off_lru(struct ember_look *look)
+{
+	if (!look->off_lru_ok)
+		return EMBER_OUTCOME_BUSY;
+	look->nr_off_lru++;
+	return MAY_MOVE;
+}
+
+/*
+ * A page that failed has just been put back, so it may be in a per-CPU batch,
+ * which holds a reference; its mappings and the swap cache hold theirs.
+ */
+static bool has_extra_refs(const struct folio *folio)
+{
+	int expected = folio_mapcount(folio) + folio_test_swapcache(folio);
+
+	return folio_ref_count(folio) > expected + !folio_test_lru(folio);
+}
+
+static u8 look_at_folio(struct ember_look *look, struct folio *folio)
+{
+	if (folio_is_zone_device(folio))
+		return EMBER_OUTCOME_SPECIAL;
+	if (folio_nid(folio) == look->nid)
+		return EMBER_OUTCOME_ALREADY_THERE;
+	if (folio_test_ksm(folio))
+		return EMBER_OUTCOME_KSM;
+	if (!folio_test_anon(folio))
+		return EMBER_OUTCOME_NOT_ANON;
+	if (folio_test_large(folio))
+		return EMBER_OUTCOME_LARGE_FOLIO;
+	if (folio_test_writeback(folio))
+		return EMBER_OUTCOME_WRITEBACK;
+	if (folio_maybe_dma_pinned(folio))
+		return EMBER_OUTCOME_PINNED;
+	if (look->failed)
+		return has_extra_refs(folio) ? EMBER_OUTCOME_PINNED : EMBER_OUTCOME_BUSY;
+	if (folio_mapcount(folio) > 1 && !look->shared_ok)
+		return EMBER_OUTCOME_SHARED;
+	if (!folio_test_lru(folio))
+		return look_at_off_lru(look);
+	return MAY_MOVE;
+}
+
+static u8 look_at_pte(struct ember_look *look, pte_t pte)
+{
+	if (pte_none(pte))
+		return EMBER_OUTCOME_NOT_PRESENT;
+	if (!pte_present(pte)) {
+		if (ember_pte_is_migration(pte))
+			return EMBER_OUTCOME_BUSY;
+		if (ember_pte_is_device(pte))
+			return EMBER_OUTCOME_SPECIAL;
+		return EMBER_OUTCOME_NOT_PRESENT;
+	}
+	/* In an anonymous area without VM_SPECIAL only the zero page is special. */
+	if (pte_special(pte))
+		return EMBER_OUTCOME_ZERO_PAGE;
+	return look_at_folio(look, page_folio(pte_page(pte)));
+}
+
+static u8 look_at_huge(struct ember_look *look, pmd_t pmd)
+{
+	struct folio *folio;
+
+	if (!pmd_present(pmd))
+		return EMBER_OUTCOME_BUSY; /* being moved by somebody else */
+	folio = page_folio(pmd_page(pmd));
+	if (!folio_test_anon(folio))
+		return EMBER_OUTCOME_ZERO_PAGE; /* the huge one */
+	if (folio_nid(folio) == look->nid)
+		return EMBER_OUTCOME_ALREADY_THERE;
+	return EMBER_OUTCOME_LARGE_FOLIO;
+}
+
+/* NULL: there is no page-table page for addr at all. */
+static pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t *pud;
+
+	if (pgd_none(*pgd) || pgd_bad(*pgd))
+		return NULL;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d) || p4d_bad(*p4d))
+		return NULL;
+	pud = pud_offset(p4d, addr);
+	if (pud_none(*pud) || pud_leaf(*pud) || pud_bad(*pud))
+		return NULL;
+	return pmd_offset(pud, addr);
+}
+
+/* What failed was movable once. If it is anything else now, it has changed since. */
+static u8 why_failed(u8 what)
+{
+	switch (what) {
+	case EMBER_OUTCOME_PINNED:
+	case EMBER_OUTCOME_BUSY:
+	case EMBER_OUTCOME_WRITEBACK:
+		return what;
+	default:
+		return EMBER_OUTCOME_RACED;
+	}
+}
+
+/* Outcome of one wanted page; clears its bit unless it may move. */
+static void set_outcome(const struct ember_look *look, unsigned long page, u8 what,
+			struct ember_pages *pages)
+{
+	pages->outcome[page] = look->failed ? why_failed(what) : what;
+	if (pages->outcome[page] != MAY_MOVE)
+		__clear_bit(page, pages->wanted);
+}
+
+static void set_outcomes(const struct ember_look *look, unsigned long first, unsigned long last,
+			 u8 what, struct ember_pages *pages)
+{
+	unsigned long page = first;
+
+	for_each_set_bit_from(page, pages->wanted, last)
+		set_outcome(look, page, what, pages);
+}
+
+/* Returns false when the table went away between the two reads of the PMD. */
+static bool look_at_table(struct ember_look *look, struct mm_struct *mm, pmd_t *pmd, pmd_t pmdval,
+			  unsigned long first, unsigned long last, struct ember_pages *pages)
+{
+	unsigned long page = first;
+	spinlock_t *ptl;
+	pte_t *table;
+	bool same;
+
+	rcu_read_lock();
+	ptl = pte_lockptr(mm, &pmdval);
+	spin_lock(ptl);
+	same = pmd_same(pmdval, pmdp_get_lockless(pmd));
+	if (same) {
+		table = (pte_t *)pmd_page_vaddr(pmdval);
+		for_each_set_bit_from(page, pages->wanted, last)
+			set_outcome(look, page, look_at_pte(look, ptep_get(table + page)), pages);
+	}
+	spin_unlock(ptl);
+	rcu_read_unlock();
+	return same;
+}
+
+/* Returns false when somebody changed the PMD meanwhile: look again. */
+static bool look_at_pmd(struct ember_look *look, struct mm_struct *mm, pmd_t *pmd,
+			unsigned long first, unsigned long last, struct ember_pages *pages)
+{
+	pmd_t pmdval = pmdp_get_lockless(pmd);
+	spinlock_t *ptl;
+	bool same;
+	u8 what;
+
+	if (pmd_none(pmdval)) {
+		set_outcomes(look, first, last, EMBER_OUTCOME_NOT_PRESENT, pages);
+		return true;
+	}
+	if (pmd_present(pmdval) && !pmd_leaf(pmdval))
+		return look_at_table(look, mm, pmd, pmdval, first, last, pages);
+
+	ptl = pmd_lock(mm, pmd);
+	same = pmd_same(pmdval, *pmd);
+	what = same ? look_at_huge(look, pmdval) : MAY_MOVE;
+	spin_unlock(ptl);
+	if (same)
+		set_outcomes(look, first, last, what, pages);
+	return same;
+}
+
+/**
+ * ember_look_area() - sort out the wanted pages of one area in one 2 MiB region
+ * @look: what may move
+ * @vma: the area
+ * @start: in @vma
+ * @end: in @vma or its end, in the same 2 MiB region as @start
+ * @pages: of the region; of those in [@start, @end) only the ones that may move
+ *	stay wanted, the others get their outcome. With @look->failed all get it.
+ *
+ * The caller holds the mmap_lock for reading.
+ */
+void ember_look_area(struct ember_look *look, struct vm_area_struct *vma, unsigned long start,
+		     unsigned long end, struct ember_pages *pages)
+{
+	unsigned long first = pte_index(start), last = pte_index(end - 1) + 1;
+	u8 what = look_at_vma(vma);
+	pmd_t *pmd;
+
+	if (what != MAY_MOVE) {
+		set_outcomes(look, first, last, what, pages);
+		return;
+	}
+	pmd = find_pmd(vma->vm_mm, start);
+	if (!pmd) {
+		set_outcomes(look, first, last, EMBER_OUTCOME_NOT_PRESENT, pages);
+		return;
+	}
+	while (!look_at_pmd(look, vma->vm_mm, pmd, first, last, pages))
+		cpu_relax();
+}

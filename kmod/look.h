@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Reading a page table: which pages may move, and why the others may not. */
+#ifndef EMBER_LOOK_H
+#define EMBER_LOOK_H
+
+#include <linux/mm_types.h>
+#include <linux/types.h>
+
+#include "result.h"
+
+struct ember_look {
+	int nid;	    /* destination */
+	bool shared_ok;	    /* pages of several processes may move */
+	bool off_lru_ok;    /* pages waiting for their LRU list may move; see look.c */
+	bool failed;	    /* the move was tried and failed: why? */
+	unsigned int nr_off_lru; /* (out) such pages, added up */
+};
+
+/* By page of a 2 MiB region. */
+struct ember_pages {
+	DECLARE_BITMAP(wanted, EMBER_REGION_PAGES);
+	u8 *outcome; /* enum ember_outcome */
+};
+
+void ember_look_area(struct ember_look *look, struct vm_area_struct *vma, unsigned long start,
+		     unsigned long end, struct ember_pages *pages);
+
+#endif /* EMBER_LOOK_H */

@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * ember: moves pages of processes between memories when a privileged client asks.
+ *
+ * Bring-up in the order of dependence, take-down in the mirror order. The netlink
+ * family is the only way in, so it comes up last and goes down first: when
+ * ember_genl_exit() returns, no request can arrive any more, and
+ * ember_clients_exit() then ends the ones under way.
+ */
+#include <linux/init.h>
+#include <linux/module.h>
+
+#include "client.h"
+#include "genl.h"
+
+static int __init ember_init(void)
+{
+	int err;
+
+	err = ember_clients_init();
+	if (err)
+		return err;
+	/* Access-bit kfunc: ember_access_init() comes here, ... */
+	err = ember_genl_init();
+	if (err)
+		goto exit_clients;
+	return 0;
+
+exit_clients:
+	/* ... and ember_access_exit() here, ... */
+	ember_clients_exit();
+	return err;
+}
+
+static void __exit ember_exit(void)
+{
+	ember_genl_exit();
+	/* ... and here. */
+	ember_clients_exit();
+}
+
+module_init(ember_init);
+module_exit(ember_exit);
+
+MODULE_DESCRIPTION("Page migration and access bits for tiered memory");
+MODULE_AUTHOR("ember developers");
+MODULE_LICENSE("GPL");
+MODULE_VERSION("0.1");
+/*
+ * No MODULE_ALIAS_GENL_FAMILY: an unprivileged lookup of the family must not load
+ * the module.
+ */

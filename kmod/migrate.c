@@ -1,0 +1,264 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Moving the asked pages of one 2 MiB region: look, allocate, move, say why not.
+ *
+ * Everything about a region happens in one hold of the mmap_lock for reading, so
+ * that what the look has found about areas and huge pages stays true; and the hold
+ * is never longer than one region, because a waiting writer blocks all faults that
+ * need the lock.
+ *
+ * Destination pages are allocated after the look (their number is known) and
+ * before any page is unmapped (faults on unmapped pages sleep until the end).
+ */
+#include <linux/bitmap.h>
+#include <linux/gfp.h>
+#include <linux/migrate.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/vmstat.h>
+
+#include "hmm.h"
+#include "look.h"
+#include "migrate.h"
+#include "request.h"
+
+/*
+ * No reclaim, direct or by kswapd: making room on a node is the asker's decision,
+ * not a side effect of a move. And no dipping into the reserves.
+ */
+#define DST_GFP                                                                                    \
+	((GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM) | __GFP_THISNODE | __GFP_NOWARN |                 \
+	 __GFP_NORETRY | __GFP_NOMEMALLOC)
+
+/* Working memory of one request. */
+struct ember_batch {
+	struct hmm_migrate hmm;
+	struct ember_look look;
+	struct ember_pages pages;
+	unsigned int nr_moved;
+	unsigned int nr_spare;
+	struct folio *spare[HMM_MIGRATE_PAGES]; /* on the destination node, unused so far */
+};
+
+/**
+ * ember_batch_alloc() - working memory for moving pages to node @nid
+ * @nid: destination, a node with memory
+ * @shared_ok: pages that several processes map may move
+ */
+struct ember_batch *ember_batch_alloc(int nid, bool shared_ok)
+{
+	struct ember_batch *batch = kvzalloc(sizeof(*batch), GFP_KERNEL);
+
+	if (!batch)
+		return NULL;
+	batch->hmm.wanted = batch->pages.wanted;
+	batch->look.nid = nid;
+	batch->look.shared_ok = shared_ok;
+	batch->look.off_lru_ok = true;
+	return batch;
+}
+
+void ember_batch_free(struct ember_batch *batch)
+{
+	while (batch->nr_spare)
+		folio_put(batch->spare[--batch->nr_spare]);
+	kvfree(batch);
+}
+
+static void stock_spares(struct ember_batch *batch, unsigned int nr)
+{
+	struct folio *folio;
+
+	while (batch->nr_spare < nr) {
+		folio = __folio_alloc_node(DST_GFP, 0, batch->look.nid);
+		if (!folio)
+			return;
+		batch->spare[batch->nr_spare++] = folio;
+	}
+}
+
+/* Pages for which there is no room must not even be unmapped. */
+static void allocate(struct ember_batch *batch)
+{
+	unsigned long *wanted = batch->pages.wanted;
+	unsigned int nr = bitmap_weight(wanted, EMBER_REGION_PAGES);
+	unsigned long page;
+
+	stock_spares(batch, nr);
+	if (batch->nr_spare >= nr)
+		return;
+	nr = batch->nr_spare;
+	for_each_set_bit(page, wanted, EMBER_REGION_PAGES) {
+		if (nr) {
+			nr--;
+			continue;
+		}
+		__clear_bit(page, wanted);
+		batch->pages.outcome[page] = EMBER_OUTCOME_NO_MEMORY;
+	}
+}
+
+/*
+ * The last word on a page that is locked and unmapped now. New writeback would
+ * need the folio lock, so this check holds; without it migrate_device_pages() runs
+ * into BUG_ON(folio_test_writeback()). Pages of other kinds can only be here if
+ * they were faulted in after the look.
+ */
+static u8 check_source(const struct ember_batch *batch, const struct folio *src)
+{
+	if (folio_test_writeback(src))
+		return EMBER_OUTCOME_WRITEBACK;
+	if (!folio_test_anon(src) || folio_test_ksm(src) || folio_test_large(src) ||
+	    folio_is_zone_device(src) || folio_nid(src) == batch->look.nid)
+		return EMBER_OUTCOME_RACED;
+	return EMBER_OUTCOME_UNSPEC;
+}
+
+/* Copying before migrate_device_pages() lets a copy that fails be undone. */
+static u8 move_one(struct ember_batch *batch, struct folio *src, unsigned long *ret_dst)
+{
+	struct folio *dst;
+	u8 why = check_source(batch, src);
+
+	if (why)
+		return why;
+	/* allocate() has made one for each page that stayed wanted. */
+	dst = batch->spare[batch->nr_spare - 1];
+	if (folio_mc_copy(dst, src))
+		return EMBER_OUTCOME_COPY_FAILED;
+	batch->nr_spare--;
+	folio_lock(dst);
+	*ret_dst = migrate_pfn(folio_pfn(dst));
+	return EMBER_OUTCOME_UNSPEC;
+}
+
+static void alloc_and_copy(struct hmm_migrate *m)
+{
+	struct ember_batch *batch = container_of(m, struct ember_batch, hmm);
+
+	for (unsigned int i = 0; i < m->nr; i++) {
+		struct page *src = migrate_pfn_to_page(m->src[i]);
+
+		m->dst[i] = 0;
+		if (!src || !(m->src[i] & MIGRATE_PFN_MIGRATE))
+			continue;
+		batch->pages.outcome[m->page[i]] = move_one(batch, page_folio(src), &m->dst[i]);
+	}
+}
+
+/* The kernel counts its own migrations only. */
+static void count_in_vmstat(unsigned int nr_moved, unsigned int nr_failed)
+{
+	count_vm_events(PGMIGRATE_SUCCESS, nr_moved);
+	count_vm_events(PGMIGRATE_FAIL, nr_failed);
+}
+
+static void finalize_and_map(struct hmm_migrate *m)
+{
+	struct ember_batch *batch = container_of(m, struct ember_batch, hmm);
+	unsigned int nr_moved = 0;
+
+	for (unsigned int i = 0; i < m->nr; i++) {
+		if (!m->dst[i] || !(m->src[i] & MIGRATE_PFN_MIGRATE))
+			continue;
+		batch->pages.outcome[m->page[i]] = EMBER_OUTCOME_MOVED;
+		nr_moved++;
+	}
+	batch->nr_moved += nr_moved;
+	count_in_vmstat(nr_moved, m->nr - nr_moved);
+}
+
+static const struct hmm_migrate_ops node_ops = {
+	.alloc_and_copy = alloc_and_copy,
+	.finalize_and_map = finalize_and_map,
+};
+
+typedef void (*area_fn)(struct ember_batch *batch, struct vm_area_struct *vma, unsigned long start,
+			unsigned long end);
+
+/* Calls @fn for the part of each area that lies in the batch's region. */
+static void visit_areas(struct ember_batch *batch, struct mm_struct *mm, area_fn fn)
+{
+	unsigned long start = batch->hmm.base, limit = start + SZ_2M, end;
+	struct vm_area_struct *vma;
+
+	while (start < limit) {
+		vma = find_vma(mm, start);
+		if (!vma || vma->vm_start >= limit)
+			return;
+		start = max(start, vma->vm_start);
+		end = min(limit, vma->vm_end);
+		fn(batch, vma, start, end);
+		start = end;
+	}
+}
+
+static void look_area(struct ember_batch *batch, struct vm_area_struct *vma, unsigned long start,
+		      unsigned long end)
+{
+	ember_look_area(&batch->look, vma, start, end, &batch->pages);
+}
+
+static void move_area(struct ember_batch *batch, struct vm_area_struct *vma, unsigned long start,
+		      unsigned long end)
+{
+	hmm_vma_migrate(vma, start, end, &node_ops, &batch->hmm);
+}
+
+/* Keeps wanted the pages that have no outcome yet. */
+static void drop_decided(struct ember_batch *batch)
+{
+	unsigned long *wanted = batch->pages.wanted;
+	unsigned long page;
+
+	for_each_set_bit(page, wanted, EMBER_REGION_PAGES)
+		if (batch->pages.outcome[page] != EMBER_OUTCOME_UNSPEC)
+			__clear_bit(page, wanted);
+}
+
+static void look(struct ember_batch *batch, struct mm_struct *mm)
+{
+	struct ember_look *look = &batch->look;
+
+	/* What no area covers stays at this. */
+	memset(batch->pages.outcome, EMBER_OUTCOME_NO_AREA, EMBER_REGION_PAGES);
+	look->failed = false;
+	visit_areas(batch, mm, look_area);
+	drop_decided(batch);
+	/* Draining all CPUs' LRU batches once is enough for a request. */
+	look->off_lru_ok = !look->nr_off_lru;
+}
+
+static void look_why_failed(struct ember_batch *batch, struct mm_struct *mm)
+{
+	drop_decided(batch);
+	batch->look.failed = true;
+	visit_areas(batch, mm, look_area);
+}
+
+/**
+ * ember_migrate_region() - try to move the asked pages of one region
+ * @batch: says where to
+ * @mm: whose pages; the caller holds a reference (mm_users)
+ * @region: outcome is set for all asked pages
+ *
+ * Takes the mmap_lock for reading. Return: the number of pages moved.
+ */
+unsigned int ember_migrate_region(struct ember_batch *batch, struct mm_struct *mm,
+				  struct ember_region *region)
+{
+	bitmap_from_arr64(batch->pages.wanted, region->asked, EMBER_REGION_PAGES);
+	batch->pages.outcome = region->outcome;
+	batch->hmm.base = region->addr;
+	batch->nr_moved = 0;
+
+	mmap_read_lock(mm);
+	look(batch, mm);
+	allocate(batch);
+	visit_areas(batch, mm, move_area);
+	look_why_failed(batch, mm);
+	mmap_read_unlock(mm);
+	return batch->nr_moved;
+}
