@@ -98,11 +98,12 @@ struct ember_scan_req {
 	__u64 nr_skipped;   /* (out) page tables skipped on their clear non-leaf bit */
 	__u64 nr_present;   /* (out) present entries seen, in 4 KiB pages */
 	__u64 nr_young;	    /* (out) young entries seen, in 4 KiB pages */
+	__u64 nr_unflushed; /* (in/out) entries cleared since the last TLB flush; begin with 0 */
 	__u64 ns;	    /* (out) time inside the kfunc */
 	__u32 stop;	    /* (out) enum ember_scan_stop */
 	__u32 nr_flush_cpus; /* (out) CPUs interrupted for the TLB flush */
 };
-_Static_assert(sizeof(struct ember_scan_req) == 80, "request layout is ABI");
+_Static_assert(sizeof(struct ember_scan_req) == 88, "request layout is ABI");
 
 enum ember_scan_stop {
 	EMBER_STOP_UNSPEC = 0,
@@ -114,11 +115,31 @@ enum ember_scan_stop {
 	EMBER_STOP_NOTIFIER = 6, /* secondary MMU (KVM): access bits mean nothing */
 };
 
+/*
+ * Context of the scanning program: whom to scan. The program refuses with -ESRCH if
+ * there is no such process, and with -ESTALE if tgid is another process by now.
+ */
+struct ember_scan_ctx {
+	struct ember_scan_req req;
+	__u64 start_boottime_ns; /* (in) (out: identify) */
+	__u32 self_exec_id;	 /* (in) (out: identify) low half of the kernel's counter */
+	__u32 tgid;		 /* (in) in the initial pid namespace */
+};
+_Static_assert(sizeof(struct ember_scan_ctx) == 104, "scan context layout is ABI");
+
+/* Value of the map of tracked processes, under the tgid as key. */
+struct ember_tracked {
+	__u64 start_boottime_ns;
+	__u32 self_exec_id;
+	__u32 flags; /* must be 0 */
+};
+_Static_assert(sizeof(struct ember_tracked) == 16, "tracked layout is ABI");
+
 enum ember_event_type {
 	EMBER_EVENT_UNSPEC = 0,
-	EMBER_EVENT_FORK = 1,  /* tgid: the child; arg: tgid of the parent */
-	EMBER_EVENT_EXEC = 2,
-	EMBER_EVENT_EXIT = 3,  /* the whole thread group is gone */
+	EMBER_EVENT_FORK = 1,  /* a new process, no thread; tgid: the child; arg: tgid of the parent */
+	EMBER_EVENT_EXEC = 2,  /* with the new self_exec_id; arg: 1 if the old one was tracked */
+	EMBER_EVENT_EXIT = 3,  /* the whole thread group of a tracked process is gone */
 	EMBER_EVENT_FAULT = 4, /* sampled fault of a tracked process; arg: address */
 	EMBER_EVENT_GROW = 5,  /* an untracked process keeps faulting; arg: sampled faults so far */
 };
@@ -134,5 +155,7 @@ struct ember_event {
 	__u32 cpu;
 };
 _Static_assert(sizeof(struct ember_event) == 40, "event layout is ABI");
+
+#define EMBER_NR_EVENT_TYPES 6
 
 #endif /* EMBER_SAMPLE_H */

@@ -1,0 +1,311 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Test and clear the accessed bits of one region.
+ *
+ * None of the kernel's table walkers is exported, so the entry is locked the way
+ * pte_offset_map_lock() and pmd_trans_huge_lock() do it, from inline parts. What
+ * keeps the tables in place:
+ *
+ *  - the caller holds mmap_lock for reading and an area that covers part of the
+ *    region, so free_pgtables() cannot take the tables (munmap() frees those of
+ *    areas that it detached first, under the read lock too: never walk outside of
+ *    an area);
+ *  - a PTE table may still be taken away beneath us (retraction of file THPs; from
+ *    7.x PT_RECLAIM): it is freed by RCU, and after its lock is taken the PMD entry
+ *    is compared again;
+ *  - a leaf entry is read and changed under the PMD lock.
+ *
+ * What is cleared here is handed on: page tables are not ember's alone. Reclaim
+ * takes PG_young for an accessed bit that somebody else cleared, DAMON and idle
+ * page tracking look at PG_idle. Both live in struct page, which is why it is
+ * touched for young pages, and for them only.
+ *
+ * Only bit 5 of a present entry is ever changed, atomically, since the hardware
+ * sets accessed and dirty bits of the same entry without any lock.
+ */
+#include <linux/mm.h>
+#include <linux/page_idle.h>
+#include <linux/rcupdate.h>
+
+#include "compat.h"
+#include "memory.h"
+#include "region.h"
+
+#ifndef CONFIG_X86_64
+#error "Accessed bits are changed as x86-64 keeps them; other machines need their own helpers here."
+#endif
+
+static void clear_young_pte(pte_t *pte)
+{
+	clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)&pte->pte);
+}
+
+static void clear_young_pmd(pmd_t *pmd)
+{
+	clear_bit(_PAGE_BIT_ACCESSED, (unsigned long *)&pmd->pmd);
+}
+
+static unsigned int plane_weight(const u64 *plane)
+{
+	unsigned int w, nr = 0;
+
+	for (w = 0; w < EMBER_PLANE_WORDS; w++)
+		nr += hweight64(plane[w]);
+	return nr;
+}
+
+static void hand_on(struct folio *folio)
+{
+	folio_set_young(folio);
+	folio_clear_idle(folio);
+}
+
+static void set_memory(struct ember_region_rec *rec, unsigned int w, u64 pages, unsigned int index)
+{
+	unsigned int k;
+
+	for (k = 0; k < EMBER_MEM_PLANES; k++)
+		if (index & (1u << k))
+			rec->mem[k][w] |= pages;
+}
+
+/*
+ * First look: which pages are present, which of them young. No struct page is
+ * touched, and for a table in which nobody was active this is all that is done.
+ */
+static void read_table(pte_t *table, const u64 *pages, struct ember_region_rec *rec)
+{
+	unsigned int w, b;
+
+	for (w = 0; w < EMBER_PLANE_WORDS; w++, table += 64) {
+		u64 present = 0, young = 0;
+
+		for (b = 0; b < 64; b++) {
+			pte_t pte = ptep_get(table + b);
+			u64 seen = pte_present(pte) && !pte_special(pte);
+
+			present |= seen << b;
+			young |= (seen && pte_young(pte) ? 1ULL : 0) << b;
+		}
+		rec->present[w] = present & pages[w];
+		rec->young[w] = young & pages[w];
+	}
+}
+
+static void take_young(pte_t *pte, u32 flags, struct ember_region_rec *rec, unsigned int w, u64 bit)
+{
+	struct folio *folio = page_folio(pfn_to_page(pte_pfn(ptep_get(pte))));
+
+	if (flags & EMBER_SCAN_CLEAR) {
+		clear_young_pte(pte);
+		hand_on(folio);
+	}
+	if (folio_test_large(folio))
+		rec->order_class = EMBER_ORDER_MTHP;
+	if (ember_folio_mapped_shared(folio))
+		rec->shared[w] |= bit;
+}
+
+/* Second look, only at tables that go into a record. */
+static void take_table(pte_t *table, u32 flags, struct ember_region_rec *rec)
+{
+	struct ember_memory_cursor cursor;
+	unsigned int w;
+
+	ember_memory_begin(&cursor);
+	for (w = 0; w < EMBER_PLANE_WORDS; w++, table += 64) {
+		u64 left;
+
+		for (left = rec->present[w]; left; left &= left - 1) {
+			pte_t *ptep = table + __ffs64(left);
+			pte_t pte = ptep_get(ptep);
+			u64 bit = left & -left;
+
+			set_memory(rec, w, bit, ember_memory_index(&cursor, pte_pfn(pte)));
+			if (pte_dirty(pte))
+				rec->dirty[w] |= bit;
+			if (rec->young[w] & bit)
+				take_young(ptep, flags, rec, w, bit);
+		}
+	}
+}
+
+/* The lock of the table behind @pmdval, or NULL if the entry changed meanwhile. */
+static spinlock_t *lock_table(struct mm_struct *mm, pmd_t *pmd, pmd_t *pmdval)
+{
+	spinlock_t *ptl = pte_lockptr(mm, pmdval);
+
+	spin_lock(ptl);
+	if (likely(pmd_same(*pmdval, pmdp_get_lockless(pmd))))
+		return ptl;
+	spin_unlock(ptl);
+	return NULL;
+}
+
+/* Return: false if the entry changed before its table was locked; look again. */
+static bool scan_table(struct mm_struct *mm, pmd_t *pmd, pmd_t pmdval, u32 flags, const u64 *pages,
+		       struct ember_region_rec *rec)
+{
+	spinlock_t *ptl;
+	pte_t *table;
+
+	rcu_read_lock();
+	ptl = lock_table(mm, pmd, &pmdval);
+	if (!ptl) {
+		rcu_read_unlock();
+		return false;
+	}
+	table = (pte_t *)pmd_page_vaddr(pmdval);
+	read_table(table, pages, rec);
+	if (plane_weight(rec->young) || (flags & EMBER_SCAN_COLD))
+		take_table(table, flags, rec);
+	spin_unlock(ptl);
+	rcu_read_unlock();
+	return true;
+}
+
+/*
+ * The zero huge page has no owner and nothing to move. Its address is not
+ * exported; of all that a leaf can map, it alone has no mapping.
+ */
+static bool is_zero_leaf(struct folio *folio)
+{
+	return !READ_ONCE(folio->mapping);
+}
+
+static void take_leaf(pmd_t *pmd, u32 flags, struct ember_region_rec *rec)
+{
+	struct ember_memory_cursor cursor;
+	struct folio *folio = page_folio(pmd_page(*pmd));
+	bool young = pmd_young(*pmd);
+	unsigned int w, index;
+
+	if (pmd_special(*pmd) || is_zero_leaf(folio))
+		return;
+	ember_memory_begin(&cursor);
+	index = ember_memory_index(&cursor, pmd_pfn(*pmd));
+	for (w = 0; w < EMBER_PLANE_WORDS; w++) {
+		rec->present[w] = ~0ULL;
+		rec->young[w] = young ? ~0ULL : 0;
+		rec->dirty[w] = pmd_dirty(*pmd) ? ~0ULL : 0;
+		rec->shared[w] = young && ember_folio_mapped_shared(folio) ? ~0ULL : 0;
+		set_memory(rec, w, ~0ULL, index);
+	}
+	rec->order_class = EMBER_ORDER_PMD;
+	if (young && (flags & EMBER_SCAN_CLEAR)) {
+		clear_young_pmd(pmd);
+		hand_on(folio);
+	}
+}
+
+static bool is_leaf(pmd_t pmdval)
+{
+	return pmd_present(pmdval) && pmd_leaf(pmdval);
+}
+
+/* Return: false if the entry is no leaf any more; look again. */
+static bool scan_leaf(struct mm_struct *mm, pmd_t *pmd, u32 flags, struct ember_region_rec *rec)
+{
+	spinlock_t *ptl = pmd_lock(mm, pmd);
+	bool leaf = is_leaf(*pmd);
+
+	if (leaf) {
+		rcu_read_lock();
+		take_leaf(pmd, flags, rec);
+		rcu_read_unlock();
+	}
+	spin_unlock(ptl);
+	return leaf;
+}
+
+static bool is_table(pmd_t pmdval)
+{
+	return pmd_present(pmdval) && !pmd_leaf(pmdval) && !pmd_bad(pmdval);
+}
+
+/*
+ * Clear the accessed bit of the entry itself, before those of the table: a walk in
+ * between sets both again. The other way round a page touched in between would
+ * lie below a clear bit and be skipped until the next full pass. The lock and the
+ * comparison keep the bit of a migration entry, which means something else, safe.
+ */
+static void clear_non_leaf(struct mm_struct *mm, pmd_t *pmd)
+{
+	spinlock_t *ptl = pmd_lock(mm, pmd);
+
+	if (is_table(*pmd))
+		clear_young_pmd(pmd);
+	spin_unlock(ptl);
+}
+
+/*
+ * A region that the range covers in part keeps its hint: it also speaks for the
+ * pages left out.
+ */
+static bool may_clear_non_leaf(pmd_t pmdval, u32 flags, const struct ember_region_rec *rec)
+{
+	return (flags & EMBER_SCAN_CLEAR) && (rec->flags & EMBER_REC_WHOLE) && pmd_young(pmdval);
+}
+
+static bool may_skip(pmd_t pmdval, u32 flags)
+{
+	return !(flags & (EMBER_SCAN_FULL | EMBER_SCAN_COLD)) && arch_has_hw_nonleaf_pmd_young() &&
+	       !pmd_young(pmdval);
+}
+
+static void reset_planes(struct ember_region_rec *rec)
+{
+	memset_startat(rec, 0, young);
+	rec->order_class = EMBER_ORDER_BASE;
+}
+
+static enum ember_region_result summarise(struct ember_region_rec *rec, u32 flags, u64 *nr_cleared)
+{
+	rec->nr_present = plane_weight(rec->present);
+	rec->nr_young = plane_weight(rec->young);
+	if (flags & EMBER_SCAN_CLEAR)
+		*nr_cleared += rec->order_class == EMBER_ORDER_PMD ? !!rec->nr_young : rec->nr_young;
+	return EMBER_REGION_READ;
+}
+
+/**
+ * ember_region_scan - test, and clear if asked, the accessed bits of one region
+ * @mm: owner; mmap_lock held, mm_users held
+ * @pmd: entry of the region; an area of @mm covers part of the region
+ * @flags: EMBER_SCAN_*
+ * @window: pages to look at
+ * @rec: (in) flags; (out) planes, counts and order class if entries were read. Must
+ *       be the caller's own memory: what is read back from it decides which struct
+ *       page is touched, so no user may have it mapped
+ * @nr_cleared: (in/out) advanced by the entries whose bit was cleared
+ *
+ * Retries until it meets an entry that holds still for the length of a lock.
+ */
+enum ember_region_result ember_region_scan(struct mm_struct *mm, pmd_t *pmd, u32 flags,
+					   const struct ember_region_window *window,
+					   struct ember_region_rec *rec, u64 *nr_cleared)
+{
+	for (;;) {
+		pmd_t pmdval = pmdp_get_lockless(pmd);
+
+		if (is_leaf(pmdval)) {
+			reset_planes(rec);
+			if (scan_leaf(mm, pmd, flags, rec))
+				return summarise(rec, flags, nr_cleared);
+			continue;
+		}
+		if (!is_table(pmdval))
+			return EMBER_REGION_EMPTY;
+		if (may_skip(pmdval, flags))
+			return EMBER_REGION_SKIPPED;
+		if (may_clear_non_leaf(pmdval, flags, rec)) {
+			clear_non_leaf(mm, pmd);
+			pmdval = pmdp_get_lockless(pmd);
+			if (!is_table(pmdval))
+				continue;
+		}
+		reset_planes(rec);
+		if (scan_table(mm, pmd, pmdval, flags, window->pages, rec))
+			return summarise(rec, flags, nr_cleared);
+	}
+}
