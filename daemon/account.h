@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * account: what really happened? The books hold verified results, never wishes: a page
+ * counts as moved, and changes its place, only when the mover said so for this page.
+ */
+#ifndef EMBER_ACCOUNT_H
+#define EMBER_ACCOUNT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cooldown.h"
+#include "plan.h"
+#include "region.h"
+
+/* What became of one page. The edges map the module's and move_pages(2)'s codes to these. */
+#define EMBER_OUTCOMES(X)                                                                          \
+	X(UNKNOWN, "unknown", "no answer (lost, cancelled)")                                       \
+	X(MOVED, "moved", "now on the node asked for")                                             \
+	X(ALREADY, "already-there", "was on that node before")                                     \
+	X(NOT_PRESENT, "not-present", "no page at this address any more")                          \
+	X(BUSY, "busy", "locked, under writeback or isolated by somebody else; tried again later") \
+	X(PINNED, "pinned", "held by I/O or a device")                                             \
+	X(SHARED, "shared", "mapped by several processes")                                         \
+	X(KIND, "kind", "a kind of page this mover does not move")                                 \
+	X(NO_MEMORY, "no-memory", "no free page on that node")                                     \
+	X(DENIED, "denied", "not permitted (cpuset, policy, capability)")                          \
+	X(GONE, "gone", "the process is gone or has another address space")                        \
+	X(FAILED, "failed", "another error")
+
+enum ember_outcome {
+#define X(name, word, sentence) EMBER_OUTCOME_##name,
+	EMBER_OUTCOMES(X)
+#undef X
+	    EMBER_NR_OUTCOMES,
+};
+
+const char *ember_outcome_word(enum ember_outcome outcome);
+const char *ember_outcome_sentence(enum ember_outcome outcome);
+
+/* @nr_pages consecutive selected pages with the same outcome. */
+struct ember_outcome_run {
+	uint32_t outcome; /* enum ember_outcome */
+	uint32_t nr_pages;
+};
+
+/* 4 KiB pages, since the start. */
+struct ember_book {
+	uint64_t tried;
+	uint64_t outcome[EMBER_NR_OUTCOMES]; /* their sum is .tried */
+};
+
+struct ember_account {
+	struct ember_book books[EMBER_NR_DIRECTIONS][EMBER_NR_MOVERS];
+	uint64_t inflight_bytes[EMBER_MAX_NODES]; /* by destination */
+	uint64_t nr_moves_submitted;
+	uint64_t nr_moves_done;
+};
+
+void ember_account_init(struct ember_account *acct);
+
+/* @move was handed to its mover. @rs: regions of its process (NULL if the process is gone). */
+void ember_account_submitted(struct ember_account *acct, struct ember_regions *rs,
+			     const struct ember_move *move,
+			     const struct ember_move_region *regions);
+
+/*
+ * The result of @move: run lengths over its selected pages in ascending order of address, region by
+ * region as in @regions. Pages beyond the last run count as EMBER_OUTCOME_UNKNOWN; runs beyond
+ * the last page are ignored. @rs NULL: the process is gone, only the books are kept.
+ * Returns the number of pages that moved.
+ */
+uint64_t ember_account_result(struct ember_account *acct, struct ember_regions *rs,
+			      struct ember_cooldown *cooldown, const struct ember_move *move,
+			      const struct ember_move_region *regions,
+			      const struct ember_outcome_run *runs, size_t nr_runs,
+			      uint64_t now_ns);
+
+/* Sum over movers. */
+void ember_account_sum(const struct ember_account *acct, enum ember_direction direction,
+		       struct ember_book *ret);
+
+#endif

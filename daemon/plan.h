@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * plan: what should move where, and why? Pure: levels, places, topology and limits in,
+ * a list of moves with reasons out. Nothing is moved here, nothing is remembered here.
+ */
+#ifndef EMBER_PLAN_H
+#define EMBER_PLAN_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "cooldown.h"
+#include "proc_id.h"
+#include "region.h"
+#include "topology.h"
+
+enum ember_direction { EMBER_DEMOTE, EMBER_PROMOTE, EMBER_NR_DIRECTIONS };
+
+enum ember_mover {
+	EMBER_MOVER_MODULE,     /* exclusive anonymous base pages */
+	EMBER_MOVER_MOVE_PAGES, /* huge pages, file, shmem, shared */
+	EMBER_NR_MOVERS,
+};
+
+/* Why a move is in the plan. Word and sentence are the same in logs, status and explain. */
+#define EMBER_WHY(X)                                                                               \
+	X(HOTTER, "hotter", "hotter than what gives way for it")                                   \
+	X(FILL, "fill", "hot, and faster memory has room")                                         \
+	X(MAKE_ROOM, "make-room", "colder than what comes in its place")                           \
+	X(RESERVE, "reserve", "the coldest, and the node is below its reserve")
+
+enum ember_why {
+#define X(name, word, sentence) EMBER_WHY_##name,
+	EMBER_WHY(X)
+#undef X
+	    EMBER_NR_WHY,
+};
+
+/* Why a page that the levels wanted elsewhere is not in the plan. */
+#define EMBER_WHY_NOT(X)                                                                           \
+	X(PLACED, "placed", "already where it should be")                                          \
+	X(GAP, "gap", "not enough hotter than what would give way")                                \
+	X(TOO_COLD, "too-cold", "touched too rarely to pay for the move")                          \
+	X(NEW, "new", "watched for too few rounds")                                                \
+	X(NO_ROOM, "no-room", "no room, and nothing that could give way")                          \
+	X(QUOTA, "quota", "the bandwidth of this round is used up")                                \
+	X(COOLING, "cooling", "moved a short while ago")                                           \
+	X(BACKOFF, "backoff", "refused by the mover a short while ago")                            \
+	X(IN_FLIGHT, "in-flight", "an earlier move of its region is under way")                    \
+	X(SHARED_ELSEWHERE, "shared", "counted with another process that shares it")               \
+	X(KIND, "kind", "a kind of memory that is not moved")                                      \
+	X(BOUND, "bound", "the process says where its memory lies")                                \
+	X(IGNORED, "ignored", "the policy says so")                                                \
+	X(UNKNOWN_PLACE, "unknown-place", "lies in a memory that is not known")
+
+enum ember_why_not {
+#define X(name, word, sentence) EMBER_WHY_NOT_##name,
+	EMBER_WHY_NOT(X)
+#undef X
+	    EMBER_NR_WHY_NOT,
+};
+
+const char *ember_why_word(enum ember_why why);
+const char *ember_why_sentence(enum ember_why why);
+const char *ember_why_not_word(enum ember_why_not why);
+const char *ember_why_not_sentence(enum ember_why_not why);
+
+/* A process as the planner sees it. */
+struct ember_plan_proc {
+	struct ember_proc_id id;
+	struct ember_regions *regions; /* levels are brought up to date in place */
+	uint32_t weight;               /* of its rule; 100 is neutral */
+	uint8_t home;                  /* node of the CPUs that use it (EMBER_NO_NODE: any) */
+	uint16_t allowed;              /* bit i: may lie on node i (Mems_allowed, policy) */
+	bool frozen; /* count it, do not move it (bound by hand, ignored by policy) */
+};
+
+struct ember_plan_limits {
+	uint64_t bytes[EMBER_NR_DIRECTIONS];      /* of this round */
+	uint64_t reserve_bytes[EMBER_MAX_NODES];  /* kept free, above the high watermark */
+	uint64_t inflight_bytes[EMBER_MAX_NODES]; /* on their way to this node */
+	uint32_t max_regions_per_move;            /* 0: no bound */
+};
+
+/* Pages of one 2 MiB region that go to the same place. */
+struct ember_move_region {
+	uint64_t addr;
+	uint64_t pages[EMBER_PLANE_WORDS];
+	uint16_t nr_pages;
+	uint8_t rank; /* the hottest (promote) or coldest (demote) of them: order of execution */
+	uint8_t src;  /* memory of the first of them */
+};
+
+struct ember_move {
+	struct ember_proc_id id;
+	uint32_t proc;         /* index into the processes given */
+	uint32_t first_region; /* into ember_plan.regions */
+	uint32_t nr_regions;
+	uint32_t nr_pages;
+	uint8_t dest; /* node */
+	uint8_t direction;
+	uint8_t mover;
+	uint8_t why;
+};
+
+struct ember_plan {
+	struct ember_move *moves; /* in the order of execution: demotions first */
+	uint32_t nr_moves;
+	uint32_t nr_moves_alloc;
+	struct ember_move_region *regions;
+	uint32_t nr_regions;
+	uint32_t nr_regions_alloc;
+
+	/* 4 KiB pages */
+	uint64_t nr_planned[EMBER_NR_DIRECTIONS];
+	uint64_t nr_why[EMBER_NR_WHY];
+	uint64_t nr_why_not[EMBER_NR_WHY_NOT];
+	uint64_t nr_on_tier[EMBER_MAX_TIERS]; /* tracked pages per tier, before the moves */
+	uint8_t
+	    threshold_level; /* level at which the fast tier is full: steers the sampling window */
+	bool settled;        /* nothing is left to be moved but for limits */
+};
+
+void ember_plan_init(struct ember_plan *plan);
+void ember_plan_clear(struct ember_plan *plan);
+
+/*
+ * Make a plan. @plan is overwritten (its memory is reused). 0 or -ENOMEM (then it is empty).
+ * The caller hands the moves to the movers in order, marks them with
+ * ember_account_submitted() and their results with ember_account_result().
+ */
+int ember_plan_make(struct ember_plan *plan, const struct ember_topology *topo,
+		    const struct ember_plan_proc *procs, size_t nr_procs,
+		    const struct ember_plan_limits *limits, const struct ember_cooldown *cooldown,
+		    uint64_t now_ns);
+
+#endif
