@@ -2,8 +2,8 @@
 /*
  * Pages that shall be left alone for a while: those just moved (so that noise does not
  * carry them back; the time doubles with every round trip) and those that a mover
- * refused (so that a pinned page is not tried every round). A bounded table: when it is
- * full the entry that ends first gives way.
+ * refused (so that a pinned page is not tried every round). A table of fixed size: when
+ * a set is full the entry that ends first gives way.
  */
 #ifndef EMBER_COOLDOWN_H
 #define EMBER_COOLDOWN_H
@@ -12,32 +12,48 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct ember_cooldown_entry;
+#include "proc_id.h"
+
+/* A page goes back no sooner than this; doubled by each round trip up to the longest. */
+#define EMBER_COOLDOWN_FIRST_MS 10000
+#define EMBER_COOLDOWN_LONGEST_MS 320000
+/* A page that was locked is tried again after the short time, a pinned one after the long one. */
+#define EMBER_BACKOFF_SHORT_MS 2000
+#define EMBER_BACKOFF_LONG_MS 60000
+
+struct ember_cooldown_entry {
+	uint64_t key; /* 0: free */
+	uint32_t until_ms;
+	uint8_t trips;
+	uint8_t refused;
+	uint8_t promoted; /* direction of the last move */
+	uint8_t moved;	  /* there was one */
+};
 
 struct ember_cooldown {
-	struct ember_cooldown_entry *entries; /* sets of EMBER_COOLDOWN_WAYS */
-	uint32_t nr_sets;                     /* power of two */
-	uint32_t max_sets;
-	uint32_t nr_used;
-	uint64_t nr_evicted; /* entries that gave way before their time */
+	struct ember_cooldown_entry *entries; /* sets of 4 */
+	uint32_t nr_sets;		      /* power of two */
+	uint64_t nr_evicted;		      /* entries that gave way before their time */
 };
 
 enum ember_cooldown_state {
 	EMBER_COOL_FREE,    /* may move */
-	EMBER_COOL_MOVED,   /* moved a short while ago */
+	EMBER_COOL_MOVED,   /* came from there a short while ago */
 	EMBER_COOL_REFUSED, /* refused a short while ago */
 };
 
-/* @max_entries is a bound on memory (16 bytes each); rounded to a power of two. 0 or -ENOMEM. */
+/* At most @max_entries of 16 bytes (rounded up to a power of two). 0 or -ENOMEM. */
 int ember_cooldown_init(struct ember_cooldown *cd, uint32_t max_entries);
 void ember_cooldown_destroy(struct ember_cooldown *cd);
 
-/* @proc: any number that names the process for its life, e.g. ember_proc_hash(). */
-enum ember_cooldown_state ember_cooldown_look(const struct ember_cooldown *cd, uint64_t proc,
-					      uint64_t addr, bool promote, uint64_t now_ns);
-void ember_cooldown_moved(struct ember_cooldown *cd, uint64_t proc, uint64_t addr, bool promote,
-			  uint64_t now_ns);
-void ember_cooldown_refused(struct ember_cooldown *cd, uint64_t proc, uint64_t addr, bool lasting,
-			    uint64_t now_ns);
+/* May the page at @addr be moved in that direction? */
+enum ember_cooldown_state ember_cooldown_look(const struct ember_cooldown *cd,
+					      const struct ember_proc_id *proc, uint64_t addr,
+					      bool promote, uint64_t now_ns);
+void ember_cooldown_moved(struct ember_cooldown *cd, const struct ember_proc_id *proc,
+			  uint64_t addr, bool promote, uint64_t now_ns);
+/* @lasting: the reason will not pass soon (pinned, shared), else it may (locked). */
+void ember_cooldown_refused(struct ember_cooldown *cd, const struct ember_proc_id *proc,
+			    uint64_t addr, bool lasting, uint64_t now_ns);
 
 #endif

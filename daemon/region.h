@@ -59,7 +59,6 @@ struct ember_regions {
 	uint32_t nr;
 	uint32_t nr_alloc;
 	uint32_t clock_ms; /* time covered by complete scans: what was not watched did not pass */
-	uint64_t clock_rest_ns;
 	uint64_t detail_bytes; /* heat and planes */
 };
 

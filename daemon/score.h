@@ -45,7 +45,7 @@ struct ember_score_pass {
 	struct ember_scan_info info;
 	uint64_t last_addr;
 	bool any;
-	const void *gains; /* private */
+	int gain_offset; /* of the interval, see gain.h */
 	struct ember_score_stats stats;
 };
 
@@ -67,6 +67,6 @@ int ember_score_records(struct ember_score_pass *pass, const struct ember_region
 void ember_score_end(struct ember_score_pass *pass, bool complete);
 
 /* Bring @r up to the clock of its store (rounds in which it was not reported). */
-void ember_score_catch_up(const struct ember_regions *rs, struct ember_region *r);
+void ember_score_catch_up(struct ember_regions *rs, struct ember_region *r);
 
 #endif

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cooldown.h"
+
+#define WAYS 4
+#define NSEC_PER_MSEC 1000000ULL
+
+/* Finalizer of MurmurHash3 (public domain): every input bit changes every output bit. */
+static uint64_t mix(uint64_t x)
+{
+	x ^= x >> 33;
+	x *= 0xff51afd7ed558ccdULL;
+	x ^= x >> 33;
+	x *= 0xc4ceb9fe1a85ec53ULL;
+	return x ^ (x >> 33);
+}
+
+static uint64_t key_of(const struct ember_proc_id *p, uint64_t addr)
+{
+	uint64_t key = mix(p->start_boottime_ns ^ mix(((uint64_t)p->self_exec_id << 32) | p->tgid));
+
+	key = mix(key ^ (addr >> 12));
+	return key ? key : 1;
+}
+
+static struct ember_cooldown_entry *set_of(const struct ember_cooldown *cd, uint64_t key)
+{
+	return cd->entries + (size_t)(key & (cd->nr_sets - 1)) * WAYS;
+}
+
+/* Milliseconds wrap after 49 days; entries live for minutes, so differences decide. */
+static int32_t ms_left(const struct ember_cooldown_entry *e, uint32_t now_ms)
+{
+	return (int32_t)(e->until_ms - now_ms);
+}
+
+int ember_cooldown_init(struct ember_cooldown *cd, uint32_t max_entries)
+{
+	uint32_t nr_sets = 1;
+
+	while (nr_sets * WAYS < max_entries && nr_sets < 1U << 24)
+		nr_sets *= 2;
+	*cd = (struct ember_cooldown){.nr_sets = nr_sets};
+	cd->entries = calloc((size_t)nr_sets * WAYS, sizeof(*cd->entries));
+	return cd->entries ? 0 : -ENOMEM;
+}
+
+void ember_cooldown_destroy(struct ember_cooldown *cd)
+{
+	free(cd->entries);
+	*cd = (struct ember_cooldown){0};
+}
+
+static struct ember_cooldown_entry *find(const struct ember_cooldown *cd, uint64_t key)
+{
+	struct ember_cooldown_entry *set = set_of(cd, key);
+
+	for (int i = 0; i < WAYS; i++)
+		if (set[i].key == key)
+			return &set[i];
+	return NULL;
+}
+
+/* The entry of @key, made if need be in the place of the one that ends first. */
+static struct ember_cooldown_entry *find_or_make(struct ember_cooldown *cd, uint64_t key,
+						 uint32_t now_ms)
+{
+	struct ember_cooldown_entry *e = find(cd, key), *set = set_of(cd, key);
+
+	if (e)
+		return e;
+	e = set;
+	for (int i = 0; i < WAYS && e->key; i++)
+		if (!set[i].key || ms_left(&set[i], now_ms) < ms_left(e, now_ms))
+			e = &set[i];
+	if (e->key && ms_left(e, now_ms) > 0)
+		cd->nr_evicted++;
+	*e = (struct ember_cooldown_entry){.key = key, .until_ms = now_ms};
+	return e;
+}
+
+enum ember_cooldown_state ember_cooldown_look(const struct ember_cooldown *cd,
+					      const struct ember_proc_id *proc, uint64_t addr,
+					      bool promote, uint64_t now_ns)
+{
+	const struct ember_cooldown_entry *e = find(cd, key_of(proc, addr));
+
+	if (!e || ms_left(e, now_ns / NSEC_PER_MSEC) <= 0)
+		return EMBER_COOL_FREE;
+	if (e->refused)
+		return EMBER_COOL_REFUSED;
+	return e->promoted != promote ? EMBER_COOL_MOVED : EMBER_COOL_FREE;
+}
+
+void ember_cooldown_moved(struct ember_cooldown *cd, const struct ember_proc_id *proc,
+			  uint64_t addr, bool promote, uint64_t now_ns)
+{
+	uint32_t now_ms = now_ns / NSEC_PER_MSEC, time_ms;
+	struct ember_cooldown_entry *e = find_or_make(cd, key_of(proc, addr), now_ms);
+
+	if (e->moved && e->promoted != promote && e->trips < 15)
+		e->trips++;
+	time_ms = EMBER_COOLDOWN_FIRST_MS;
+	for (int i = 0; i < e->trips && time_ms < EMBER_COOLDOWN_LONGEST_MS; i++)
+		time_ms *= 2;
+	e->until_ms = now_ms + time_ms;
+	e->promoted = promote;
+	e->moved = 1;
+	e->refused = 0;
+}
+
+void ember_cooldown_refused(struct ember_cooldown *cd, const struct ember_proc_id *proc,
+			    uint64_t addr, bool lasting, uint64_t now_ns)
+{
+	uint32_t now_ms = now_ns / NSEC_PER_MSEC;
+	struct ember_cooldown_entry *e = find_or_make(cd, key_of(proc, addr), now_ms);
+
+	e->until_ms = now_ms + (lasting ? EMBER_BACKOFF_LONG_MS : EMBER_BACKOFF_SHORT_MS);
+	e->refused = 1;
+}

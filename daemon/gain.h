@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * By how much one look at a page changes its level.
+ *
+ * A page touched at rate r, watched over an interval d, is young with probability
+ * p = 1 - exp(-x), x = r*d. The level is log r, so what one look says about it is the
+ * derivative of the log likelihood: +x/(exp(x)-1) if young, -x if not. Both are near
+ * nothing where nothing can be learnt (young at x >> 1, not young at x << 1), which is
+ * what lets looks over windows of any length be added up. A look is given the weight
+ * 1/n, n being the number of looks so far up to EMBER_GAIN_MAX:
+ *
+ *	young:     r := r * (1 + x/(exp(x)-1) / n)
+ *	not young: r := r / (1 + x/n)
+ *
+ * The second is exact for a gamma prior of shape n; it holds for any x, so that a
+ * hundred unwatched rounds are made up for in one step.
+ *
+ * Momentum: two surprises of the same kind running (young twice at small x, not young
+ * twice at large x) count four times: a page that changes is seen to within a few looks.
+ */
+#ifndef EMBER_GAIN_H
+#define EMBER_GAIN_H
+
+#include <stdint.h>
+
+#include "level.h"
+
+#define EMBER_GAIN_MAX 16 /* n at its largest: about that many looks are remembered */
+/* log2(x) in sixths of an octave: wide enough for any level over any interval, no clamping. */
+#define EMBER_X_MIN (-180)
+#define EMBER_X_MAX 180
+#define EMBER_NR_X (EMBER_X_MAX - EMBER_X_MIN + 1)
+
+/* A look less likely than this is a surprise: young at x < 1/16, not young at x > 3. */
+#define EMBER_X_RARE (-24)
+#define EMBER_X_SURE 10
+
+struct ember_gain {
+	int16_t step; /* of the level, in 1/256 */
+	uint8_t surprise; /* 0 or 1 */
+	uint8_t unused;
+};
+
+/* [looks so far - 1][young last time][young now][log2(x) - EMBER_X_MIN] */
+extern struct ember_gain ember_gains[EMBER_GAIN_MAX][2][2][EMBER_NR_X];
+
+/*
+ * log2(x) of level 0 over @interval_ns, in sixths of an octave: add the level to it. Held to
+ * where every level stays inside the tables (from a microsecond to a day and a half).
+ */
+int ember_gain_offset(uint64_t interval_ns);
+
+#endif

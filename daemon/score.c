@@ -1,0 +1,300 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One look at 512 pages. The level of each page moves by a step that gain.h explains; the
+ * fraction of a step is rounded up or down by a number drawn from address and time, so that
+ * small steps add up and the same records give the same levels.
+ *
+ * What was not reported by a complete scan was not touched; that is made up for when the
+ * region is next looked at or planned with (ember_score_catch_up()), not at every scan.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "gain.h"
+#include "score.h"
+
+#define NSEC_PER_MSEC 1000000ULL
+#define BATCH 128
+
+/* From so many looks on a region is expected to behave as its levels say ... */
+#define SURPRISE_MIN_ROUNDS 4
+/* ... and is learnt afresh when one page in eight, where one in twenty may, does not. */
+#define SURPRISE_SHARE 8
+#define SURPRISE_MIN_PAGES 8
+
+/* Pages within one octave are one level; looked for every eighth round. */
+#define MERGE_SPREAD EMBER_LEVELS_PER_OCTAVE
+#define MERGE_EVERY 8
+
+/* Tables for one region and interval: index [young last time][young now][level]. */
+struct look {
+	const struct ember_gain *gains[2][2];
+	uint64_t seed;
+};
+
+/* splitmix64 (Vigna, public domain) */
+static uint64_t draw(uint64_t *state)
+{
+	uint64_t z = *state += 0x9e3779b97f4a7c15ULL;
+
+	z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
+	z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
+	return z ^ (z >> 31);
+}
+
+static struct look make_look(const struct ember_region *r, uint32_t stamp_ms, int offset)
+{
+	unsigned int n = r->rounds < EMBER_GAIN_MAX ? r->rounds : EMBER_GAIN_MAX - 1;
+	struct look look = {.seed = r->addr ^ stamp_ms};
+
+	for (int was = 0; was < 2; was++)
+		for (int young = 0; young < 2; young++)
+			look.gains[was][young] = &ember_gains[n][was][young][offset - EMBER_X_MIN];
+	return look;
+}
+
+/* The new byte of a page; @dither 0..255 rounds. */
+static uint8_t look_at(const struct look *look, uint8_t heat, unsigned int young, uint8_t dither,
+		       unsigned int *surprises)
+{
+	unsigned int level = heat & EMBER_HEAT_LEVEL;
+	struct ember_gain g = look->gains[heat >> 7][young][level];
+	int to = ((int)level * 256 + g.step + dither) >> 8;
+
+	*surprises += g.surprise;
+	if (to < 0)
+		to = 0;
+	else if (to > EMBER_HEAT_LEVEL)
+		to = EMBER_HEAT_LEVEL;
+	return to | young << 7;
+}
+
+static unsigned int look_at_pages(struct look *look, uint8_t *heat,
+				  const uint64_t young[EMBER_PLANE_WORDS])
+{
+	unsigned int surprises = 0;
+
+	for (unsigned int i = 0; i < EMBER_REGION_PAGES; i += 8) {
+		uint64_t dither = draw(&look->seed);
+		uint64_t bits = young[i / 64] >> (i % 64);
+
+		for (unsigned int j = 0; j < 8; j++, dither >>= 8, bits >>= 1)
+			heat[i + j] = look_at(look, heat[i + j], bits & 1, dither, &surprises);
+	}
+	return surprises;
+}
+
+/* One level for all if the present pages differ by less than it takes to care. */
+static void merge_if_even(struct ember_regions *rs, struct ember_region *r)
+{
+	uint64_t present[EMBER_PLANE_WORDS];
+	unsigned int lo = EMBER_LEVELS, hi = 0, sum = 0;
+
+	ember_region_plane(r, EMBER_PLANE_PRESENT, present);
+	for (unsigned int i = 0; i < EMBER_REGION_PAGES; i++) {
+		unsigned int level = r->heat[i] & EMBER_HEAT_LEVEL;
+
+		if (!((present[i / 64] >> (i % 64)) & 1))
+			continue;
+		lo = level < lo ? level : lo;
+		hi = level > hi ? level : hi;
+		sum += level;
+	}
+	if (!r->nr_present)
+		return;
+	r->level = sum / r->nr_present;
+	if (hi - lo <= MERGE_SPREAD)
+		ember_region_merge_heat(rs, r, r->level);
+}
+
+void ember_score_catch_up(struct ember_regions *rs, struct ember_region *r)
+{
+	static const uint64_t none[EMBER_PLANE_WORDS];
+	int32_t ms = rs->clock_ms - r->stamp_ms;
+	unsigned int surprises = 0;
+	struct look look;
+
+	if (ms <= 0)
+		return;
+	look = make_look(r, rs->clock_ms, ember_gain_offset(ms * NSEC_PER_MSEC));
+	if (r->heat) {
+		look_at_pages(&look, r->heat, none);
+		merge_if_even(rs, r);
+	} else {
+		r->level = look_at(&look, r->level, 0, draw(&look.seed), &surprises);
+	}
+	r->stamp_ms = rs->clock_ms;
+	r->nr_young = 0;
+	if (r->rounds < EMBER_GAIN_MAX)
+		r->rounds++;
+}
+
+void ember_score_begin(struct ember_score_pass *pass, struct ember_regions *rs,
+		       const struct ember_scan_info *info)
+{
+	*pass = (struct ember_score_pass){.regions = rs, .info = *info};
+	if (info->interval_ns)
+		pass->gain_offset = ember_gain_offset(info->interval_ns);
+	for (uint32_t i = 0; info->flags & EMBER_SCAN_FULL && i < rs->nr; i++)
+		rs->regions[i].seen = 0;
+}
+
+static bool valid(const struct ember_score_pass *pass, const struct ember_region_rec *rec)
+{
+	return rec->version == EMBER_SAMPLE_VERSION && rec->addr % EMBER_REGION_BYTES == 0 &&
+	       rec->kind > EMBER_KIND_UNSPEC && rec->kind <= EMBER_KIND_MIXED &&
+	       rec->order_class <= EMBER_ORDER_PMD && (!pass->any || rec->addr > pass->last_addr);
+}
+
+static bool is_huge(const struct ember_region *r)
+{
+	return r->order == EMBER_ORDER_PMD;
+}
+
+/* Pages that were not there before are taken for what any unknown page is taken for. */
+static int admit_new_pages(struct ember_score_pass *pass, struct ember_region *r,
+			   const struct ember_region_rec *rec)
+{
+	uint64_t fresh[EMBER_PLANE_WORDS];
+	unsigned int nr_fresh = 0;
+	int err;
+
+	ember_region_plane(r, EMBER_PLANE_PRESENT, fresh);
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
+		fresh[w] = rec->present[w] & ~fresh[w];
+		nr_fresh += __builtin_popcountll(fresh[w]);
+	}
+	/* a huge page tells of 512 pages at once: its level means something else */
+	if (!r->nr_present || nr_fresh > r->nr_present ||
+	    is_huge(r) != (rec->order_class == EMBER_ORDER_PMD)) {
+		ember_region_merge_heat(pass->regions, r, pass->info.prior_level);
+		r->rounds = 0;
+		return 0;
+	}
+	if (!nr_fresh)
+		return 0;
+	err = ember_region_split_heat(pass->regions, r);
+	for (unsigned int i = 0; !err && i < EMBER_REGION_PAGES; i++)
+		if ((fresh[i / 64] >> (i % 64)) & 1)
+			r->heat[i] = pass->info.prior_level;
+	return err;
+}
+
+static bool surprising(const struct ember_region *r, unsigned int surprises)
+{
+	if (r->rounds < SURPRISE_MIN_ROUNDS || is_huge(r))
+		return false;
+	return surprises >= SURPRISE_MIN_PAGES && surprises * SURPRISE_SHARE > r->nr_present;
+}
+
+/* What the record says of heat. @uniform: all of the pages, or none, were young. */
+static int look_at_region(struct ember_score_pass *pass, struct ember_region *r,
+			  const struct ember_region_rec *rec, unsigned int nr_young)
+{
+	struct look look = make_look(r, r->stamp_ms, pass->gain_offset);
+	bool uniform = !nr_young || nr_young == r->nr_present;
+	unsigned int surprises = 0;
+	int err;
+
+	if (!r->heat && uniform) {
+		r->level = look_at(&look, r->level, !!nr_young, draw(&look.seed), &surprises);
+		surprises *= r->nr_present;
+	} else {
+		err = ember_region_split_heat(pass->regions, r);
+		if (err < 0)
+			return err;
+		surprises = look_at_pages(&look, r->heat, rec->young);
+		if (r->rounds % MERGE_EVERY == MERGE_EVERY - 1 || r->rounds >= EMBER_GAIN_MAX)
+			merge_if_even(pass->regions, r);
+	}
+	if (surprising(r, surprises)) {
+		r->rounds = 0;
+		pass->stats.nr_surprises++;
+	}
+	if (r->rounds < EMBER_GAIN_MAX)
+		r->rounds++;
+	return 0;
+}
+
+static int score_record(struct ember_score_pass *pass, const struct ember_region_rec *rec)
+{
+	struct ember_regions *rs = pass->regions;
+	struct ember_region *r = ember_regions_find(rs, rec->addr);
+	unsigned int nr_young = 0;
+	int err;
+
+	ember_score_catch_up(rs, r);
+	err = admit_new_pages(pass, r, rec);
+	if (!err)
+		err = ember_region_set_record(rs, r, rec);
+	if (err < 0)
+		return err;
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+		nr_young += __builtin_popcountll(rec->young[w] & rec->present[w]);
+	pass->stats.nr_young += nr_young;
+	pass->stats.nr_present += r->nr_present;
+	r->seen = 1;
+	/* the clock gets there if the scan completes; until then the region is ahead of it */
+	r->stamp_ms = rs->clock_ms + pass->info.interval_ns / NSEC_PER_MSEC;
+	return pass->info.interval_ns ? look_at_region(pass, r, rec, nr_young) : 0;
+}
+
+/* Make regions for the valid ones of @recs; their number in *ret_nr is at most BATCH. */
+static int insert_batch(struct ember_score_pass *pass, const struct ember_region_rec *recs,
+			size_t nr, bool ok[BATCH])
+{
+	uint64_t addrs[BATCH];
+	size_t nr_addrs = 0;
+
+	for (size_t i = 0; i < nr; i++) {
+		ok[i] = valid(pass, &recs[i]);
+		pass->stats.nr_refused += !ok[i];
+		if (!ok[i])
+			continue;
+		pass->last_addr = recs[i].addr;
+		pass->any = true;
+		addrs[nr_addrs++] = recs[i].addr;
+	}
+	pass->stats.nr_records += nr;
+	return ember_regions_insert(pass->regions, addrs, nr_addrs);
+}
+
+int ember_score_records(struct ember_score_pass *pass, const struct ember_region_rec *recs,
+			size_t nr)
+{
+	bool ok[BATCH];
+	int ret = 0;
+
+	for (size_t done = 0; done < nr; done += BATCH) {
+		size_t n = nr - done < BATCH ? nr - done : BATCH;
+		int err = insert_batch(pass, recs + done, n, ok);
+
+		if (err < 0) {
+			pass->stats.nr_nomem += n;
+			ret = err;
+			continue;
+		}
+		for (size_t i = 0; i < n; i++) {
+			if (!ok[i])
+				continue;
+			err = score_record(pass, &recs[done + i]);
+			if (err < 0) {
+				pass->stats.nr_nomem++;
+				ret = err;
+			}
+		}
+	}
+	return ret;
+}
+
+void ember_score_end(struct ember_score_pass *pass, bool complete)
+{
+	struct ember_regions *rs = pass->regions;
+	uint32_t full = EMBER_SCAN_FULL | EMBER_SCAN_COLD;
+
+	if (!complete || pass->stats.nr_nomem || pass->stats.nr_refused)
+		return;
+	rs->clock_ms += pass->info.interval_ns / NSEC_PER_MSEC;
+	if ((pass->info.flags & full) == full)
+		ember_regions_drop_unseen(rs);
+}
