@@ -187,12 +187,12 @@ static bool surprising(const struct ember_region *r, unsigned int surprises)
 	return surprises >= SURPRISE_MIN_PAGES && surprises * SURPRISE_SHARE > r->nr_present;
 }
 
-/* What the record says of heat. @uniform: all of the pages, or none, were young. */
+/* What the record says of heat. */
 static int look_at_region(struct ember_score_pass *pass, struct ember_region *r,
-			  const struct ember_region_rec *rec, unsigned int nr_young)
+			  const uint64_t young[EMBER_PLANE_WORDS], unsigned int nr_young)
 {
 	struct look look = make_look(r, r->stamp_ms, pass->gain_offset);
-	bool uniform = !nr_young || nr_young == r->nr_present;
+	bool uniform = !nr_young || nr_young == r->nr_present; /* all alike */
 	unsigned int surprises = 0;
 	int err;
 
@@ -203,7 +203,7 @@ static int look_at_region(struct ember_score_pass *pass, struct ember_region *r,
 		err = ember_region_split_heat(pass->regions, r);
 		if (err < 0)
 			return err;
-		surprises = look_at_pages(&look, r->heat, rec->young);
+		surprises = look_at_pages(&look, r->heat, young);
 		if (r->rounds % MERGE_EVERY == MERGE_EVERY - 1 || r->rounds >= EMBER_GAIN_MAX)
 			merge_if_even(pass->regions, r);
 	}
@@ -220,6 +220,7 @@ static int score_record(struct ember_score_pass *pass, const struct ember_region
 {
 	struct ember_regions *rs = pass->regions;
 	struct ember_region *r = ember_regions_find(rs, rec->addr);
+	uint64_t young[EMBER_PLANE_WORDS];
 	unsigned int nr_young = 0;
 	int err;
 
@@ -229,14 +230,16 @@ static int score_record(struct ember_score_pass *pass, const struct ember_region
 		err = ember_region_set_record(rs, r, rec);
 	if (err < 0)
 		return err;
-	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
-		nr_young += __builtin_popcountll(rec->young[w] & rec->present[w]);
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
+		young[w] = rec->young[w] & rec->present[w];
+		nr_young += __builtin_popcountll(young[w]);
+	}
 	pass->stats.nr_young += nr_young;
 	pass->stats.nr_present += r->nr_present;
 	r->seen = 1;
 	/* the clock gets there if the scan completes; until then the region is ahead of it */
 	r->stamp_ms = rs->clock_ms + pass->info.interval_ns / NSEC_PER_MSEC;
-	return pass->info.interval_ns ? look_at_region(pass, r, rec, nr_young) : 0;
+	return pass->info.interval_ns ? look_at_region(pass, r, young, nr_young) : 0;
 }
 
 /* Make regions for the valid ones of @recs; their number in *ret_nr is at most BATCH. */
