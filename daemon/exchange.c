@@ -78,30 +78,35 @@ static void cut(struct walk w, uint64_t nr, uint8_t *ret_rank, uint64_t *ret_at)
 	}
 }
 
+static uint64_t total(const uint64_t hist[EMBER_RANKS])
+{
+	uint64_t n = 0;
+
+	for (int rank = 0; rank < EMBER_RANKS; rank++)
+		n += hist[rank];
+	return n;
+}
+
 struct ember_exchange ember_exchange_find(const uint64_t candidates[EMBER_RANKS],
 					  const uint64_t victims[EMBER_RANKS],
 					  const struct ember_exchange_limits *l)
 {
 	const struct walk hottest = walk_from(candidates, EMBER_RANKS - 1, -1);
 	const struct walk coldest = walk_from(victims, 0, 1);
-	struct walk up = hottest, down = coldest, wish_up, wish_down;
-	uint64_t budget_down = min_u64(l->budget_down, l->lower_room);
+	struct walk up = hottest, down = coldest, wish_up = hottest, wish_down = coldest;
+	uint64_t max_down = min_u64(min_u64(l->budget_down, l->lower_room), total(victims));
 	uint64_t debt = above_zero(-l->room), fillable = above_zero(l->room - (int64_t)l->slack);
 	struct ember_exchange ex = {0};
 	uint64_t filled, swapped, owed;
 
+	ex.nr_wanted = fill(&wish_up, fillable, l->min_rank);
+	ex.nr_wanted += swap_pairs(&wish_up, &wish_down, UINT64_MAX, l->min_rank);
+
 	filled = fill(&up, min_u64(fillable, l->budget_up), l->min_rank);
-	wish_up = up;
-	wish_down = down;
-	swapped = swap_pairs(&up, &down, min_u64(l->budget_up - filled, budget_down), l->min_rank);
-
-	ex.nr_wanted = filled;
-	if (filled == fillable || !l->budget_up)
-		ex.nr_wanted += swap_pairs(&wish_up, &wish_down, UINT64_MAX, l->min_rank);
-
+	swapped = swap_pairs(&up, &down, min_u64(l->budget_up - filled, max_down), l->min_rank);
 	/* a node in debt gives up two for one, and one for each that is sent from above */
 	owed = min_u64(debt, swapped + l->demand);
-	ex.nr_down = min_u64(swapped + owed, budget_down);
+	ex.nr_down = min_u64(swapped + owed, max_down);
 	ex.nr_up = min_u64(filled + swapped, above_zero(l->transient_room + (int64_t)ex.nr_down));
 	cut(hottest, ex.nr_up, &ex.up_rank, &ex.up_at);
 	cut(coldest, ex.nr_down, &ex.down_rank, &ex.down_at);

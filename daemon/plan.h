@@ -48,6 +48,7 @@ enum ember_why {
 	X(COOLING, "cooling", "moved a short while ago")                                           \
 	X(BACKOFF, "backoff", "refused by the mover a short while ago")                            \
 	X(IN_FLIGHT, "in-flight", "an earlier move of its region is under way")                    \
+	X(NOT_ALLOWED, "not-allowed", "its cpuset does not hold the node it should go to")         \
 	X(SHARED_ELSEWHERE, "shared", "counted with another process that shares it")               \
 	X(KIND, "kind", "a kind of memory that is not moved")                                      \
 	X(BOUND, "bound", "the process says where its memory lies")                                \
@@ -71,14 +72,15 @@ struct ember_plan_proc {
 	struct ember_proc_id id;
 	struct ember_regions *regions; /* levels are brought up to date in place */
 	uint32_t weight;               /* of its rule; 100 is neutral */
-	uint8_t home;                  /* node of the CPUs that use it (EMBER_NO_NODE: any) */
 	uint16_t allowed;              /* bit i: may lie on node i (Mems_allowed, policy) */
-	bool frozen; /* count it, do not move it (bound by hand, ignored by policy) */
+	uint8_t home;                  /* node of the CPUs that use it (EMBER_NO_NODE: any) */
+	bool frozen;                   /* count it, do not move it */
+	uint8_t frozen_why;            /* enum ember_why_not: BOUND or IGNORED */
 };
 
 struct ember_plan_limits {
 	uint64_t bytes[EMBER_NR_DIRECTIONS];      /* of this round */
-	uint64_t reserve_bytes[EMBER_MAX_NODES];  /* kept free, above the high watermark */
+	uint64_t reserve_bytes[EMBER_MAX_NODES];  /* kept free in addition to the high watermark */
 	uint64_t inflight_bytes[EMBER_MAX_NODES]; /* on their way to this node */
 	uint32_t max_regions_per_move;            /* 0: no bound */
 };
@@ -111,24 +113,26 @@ struct ember_plan {
 	struct ember_move_region *regions;
 	uint32_t nr_regions;
 	uint32_t nr_regions_alloc;
+	struct ember_plan_work *work; /* scratch memory, reused */
 
 	/* 4 KiB pages */
 	uint64_t nr_planned[EMBER_NR_DIRECTIONS];
 	uint64_t nr_why[EMBER_NR_WHY];
 	uint64_t nr_why_not[EMBER_NR_WHY_NOT];
 	uint64_t nr_on_tier[EMBER_MAX_TIERS]; /* tracked pages per tier, before the moves */
-	uint8_t
-	    threshold_level; /* level at which the fast tier is full: steers the sampling window */
-	bool settled;        /* nothing is left to be moved but for limits */
+	uint64_t nr_wanted; /* promotions if there were no budget */
+	uint8_t threshold_level; /* where tier 0 is full: steers the sampling window */
+	bool settled;		 /* next to nothing is wanted */
 };
 
 void ember_plan_init(struct ember_plan *plan);
 void ember_plan_clear(struct ember_plan *plan);
 
 /*
- * Make a plan. @plan is overwritten (its memory is reused). 0 or -ENOMEM (then it is empty).
- * The caller hands the moves to the movers in order, marks them with
- * ember_account_submitted() and their results with ember_account_result().
+ * Make a plan. Demotions come first in the list; promotions count on their room, so hand
+ * them to the movers after the demotions or at least not faster. @plan is overwritten (its memory
+ * is reused). 0 or -ENOMEM (then it is empty). The caller hands the moves to the movers in order,
+ * marks them with ember_account_submitted() and their results with ember_account_result().
  */
 int ember_plan_make(struct ember_plan *plan, const struct ember_topology *topo,
 		    const struct ember_plan_proc *procs, size_t nr_procs,

@@ -87,7 +87,7 @@ static inline void ember_policy_freep(struct ember_policy **p)
 const struct ember_rule *ember_policy_match(const struct ember_policy *policy,
 					    const struct ember_proc_facts *facts);
 
-/* Bytes to keep free on a node: the policy's reserve or the high watermark, whichever is more. */
+/* Bytes that the policy wants free on a node, in addition to the kernel's high watermark. */
 uint64_t ember_policy_reserve_bytes(const struct ember_policy_global *global,
 				    const struct ember_node *node);
 

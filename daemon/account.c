@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <string.h>
+
+#include "account.h"
+
+#define PAGE_SHIFT 12
+
+#define X(name, word, sentence) [EMBER_OUTCOME_##name] = {word, sentence},
+static const char *const outcomes[][2] = {EMBER_OUTCOMES(X)};
+#undef X
+
+const char *ember_outcome_word(enum ember_outcome outcome)
+{
+	return outcomes[outcome][0];
+}
+
+const char *ember_outcome_sentence(enum ember_outcome outcome)
+{
+	return outcomes[outcome][1];
+}
+
+void ember_account_init(struct ember_account *acct)
+{
+	*acct = (struct ember_account){0};
+}
+
+void ember_account_submitted(struct ember_account *acct, struct ember_regions *rs,
+			     const struct ember_move *move, const struct ember_move_region *regions)
+{
+	for (uint32_t i = 0; rs && i < move->nr_regions; i++) {
+		struct ember_region *r = ember_regions_find(rs, regions[i].addr);
+
+		if (r && r->nr_inflight < UINT8_MAX)
+			r->nr_inflight++;
+	}
+	acct->inflight_bytes[move->dest] += (uint64_t)move->nr_pages << PAGE_SHIFT;
+	acct->nr_moves_submitted++;
+}
+
+/* A reader of run lengths, one page at a time. */
+struct runs {
+	const struct ember_outcome_run *run;
+	size_t nr;
+	uint32_t used; /* of the first */
+};
+
+static enum ember_outcome next_outcome(struct runs *runs)
+{
+	uint32_t outcome;
+
+	while (runs->nr && runs->used >= runs->run->nr_pages) {
+		runs->run++;
+		runs->nr--;
+		runs->used = 0;
+	}
+	if (!runs->nr)
+		return EMBER_OUTCOME_UNKNOWN;
+	runs->used++;
+	outcome = runs->run->outcome;
+	return outcome < EMBER_NR_OUTCOMES ? outcome : EMBER_OUTCOME_FAILED;
+}
+
+static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, uint64_t addr,
+		      enum ember_outcome outcome, uint64_t now_ns)
+{
+	switch (outcome) {
+	case EMBER_OUTCOME_MOVED:
+		ember_cooldown_moved(cd, &move->id, addr, move->direction == EMBER_PROMOTE, now_ns);
+		break;
+	case EMBER_OUTCOME_PINNED:
+	case EMBER_OUTCOME_SHARED:
+	case EMBER_OUTCOME_KIND:
+	case EMBER_OUTCOME_DENIED:
+		ember_cooldown_refused(cd, &move->id, addr, true, now_ns);
+		break;
+	case EMBER_OUTCOME_BUSY:
+	case EMBER_OUTCOME_FAILED:
+		ember_cooldown_refused(cd, &move->id, addr, false, now_ns);
+		break;
+	default:
+		/* nothing is wrong with the page: it is gone, in place, or was never tried */
+		break;
+	}
+}
+
+/* One region's pages; in @ret_there those that are on the destination now. */
+static void account_region(struct ember_book *book, struct ember_cooldown *cd,
+			   const struct ember_move *move, const struct ember_move_region *mr,
+			   struct runs *runs, uint64_t now_ns,
+			   uint64_t ret_there[EMBER_PLANE_WORDS])
+{
+	memset(ret_there, 0, EMBER_PLANE_WORDS * sizeof(*ret_there));
+	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
+		for (uint64_t bits = mr->pages[w]; bits; bits &= bits - 1) {
+			unsigned int page = w * 64 + __builtin_ctzll(bits);
+			enum ember_outcome outcome = next_outcome(runs);
+
+			book->tried++;
+			book->outcome[outcome]++;
+			if (outcome == EMBER_OUTCOME_MOVED || outcome == EMBER_OUTCOME_ALREADY)
+				ret_there[w] |= bits & -bits;
+			feed_back(cd, move, mr->addr + ((uint64_t)page << PAGE_SHIFT), outcome,
+				  now_ns);
+		}
+}
+
+static void settle_region(struct ember_regions *rs, const struct ember_move *move, uint64_t addr,
+			  const uint64_t there[EMBER_PLANE_WORDS])
+{
+	struct ember_region *r = rs ? ember_regions_find(rs, addr) : NULL;
+
+	if (!r)
+		return;
+	if (r->nr_inflight)
+		r->nr_inflight--;
+	/* no memory for the planes: the next record tells where the pages are */
+	(void)ember_region_set_mem(rs, r, there, move->dest);
+}
+
+uint64_t ember_account_result(struct ember_account *acct, struct ember_regions *rs,
+			      struct ember_cooldown *cooldown, const struct ember_move *move,
+			      const struct ember_move_region *regions,
+			      const struct ember_outcome_run *runs, size_t nr_runs, uint64_t now_ns)
+{
+	struct ember_book *book = &acct->books[move->direction][move->mover];
+	uint64_t bytes = (uint64_t)move->nr_pages << PAGE_SHIFT;
+	uint64_t before = book->outcome[EMBER_OUTCOME_MOVED];
+	struct runs reader = {.run = runs, .nr = nr_runs};
+
+	for (uint32_t i = 0; i < move->nr_regions; i++) {
+		uint64_t there[EMBER_PLANE_WORDS];
+
+		account_region(book, cooldown, move, &regions[i], &reader, now_ns, there);
+		settle_region(rs, move, regions[i].addr, there);
+	}
+	acct->inflight_bytes[move->dest] -=
+		bytes < acct->inflight_bytes[move->dest] ? bytes : acct->inflight_bytes[move->dest];
+	acct->nr_moves_done++;
+	return book->outcome[EMBER_OUTCOME_MOVED] - before;
+}
+
+void ember_account_sum(const struct ember_account *acct, enum ember_direction direction,
+		       struct ember_book *ret)
+{
+	*ret = (struct ember_book){0};
+	for (int m = 0; m < EMBER_NR_MOVERS; m++) {
+		const struct ember_book *book = &acct->books[direction][m];
+
+		ret->tried += book->tried;
+		for (int o = 0; o < EMBER_NR_OUTCOMES; o++)
+			ret->outcome[o] += book->outcome[o];
+	}
+}

@@ -1,0 +1,797 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One plan: take a survey, then for every node from the fastest tier down find how much to
+ * exchange (exchange.c) and name the pages. Terms: a *candidate* lies below the node and may
+ * come up to it, a *victim* lies on it and may go down; an *item* is a part of one region
+ * that is to move, before items are sorted and bundled into moves.
+ *
+ * Numbers come before names: pages that the cool-down holds back are counted first and left
+ * out of the exchange, or victims would be demoted for candidates that cannot come.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "exchange.h"
+#include "plan.h"
+#include "survey.h"
+
+#define PAGE_SHIFT 12
+#define FILTER_ROUNDS 3
+
+/* Touched less than once in 64 s: in the life of most memory it does not pay for its move. */
+#define MIN_RANK (EMBER_RANK_BASE + EMBER_LEVEL_1HZ - 6 * EMBER_LEVELS_PER_OCTAVE)
+
+/* Settled: of 1024 known pages at most so many are wanted elsewhere. */
+#define SETTLED_SHARE 1
+
+/* Order of execution: what differs by less than two octaves goes in one bundle. */
+#define BUNDLE_RANKS (2 * EMBER_LEVELS_PER_OCTAVE)
+
+struct item {
+	struct ember_move_region region;
+	uint32_t proc;
+	uint32_t next; /* item of the same region, + 1; 0: none */
+	uint8_t dest;
+	uint8_t direction;
+	uint8_t mover;
+	uint8_t why;
+	uint8_t order; /* tiers: which exchange goes first */
+};
+
+struct ember_plan_work {
+	struct ember_survey survey;
+	struct item *items;
+	uint32_t nr_items;
+	uint32_t nr_items_alloc;
+	int64_t room[EMBER_MAX_NODES];	    /* above watermark and reserve */
+	int64_t transient[EMBER_MAX_NODES]; /* above the watermark */
+	uint64_t demand[EMBER_MAX_NODES];
+	uint64_t budget[EMBER_NR_DIRECTIONS];
+	uint16_t near[EMBER_MAX_TIERS][EMBER_MAX_CLASSES]; /* nodes of a tier nearest to the class */
+};
+
+/* What one exchange is about. */
+struct exchange_ctx {
+	const struct ember_topology *topo;
+	const struct ember_plan_proc *procs;
+	size_t nr_procs;
+	const struct ember_cooldown *cooldown;
+	uint64_t now_ns;
+	struct ember_plan *plan;
+	struct ember_plan_work *w;
+	uint8_t node;
+	uint8_t tier;
+	uint16_t from_mems;		   /* where candidates lie */
+	bool may_up[EMBER_MAX_CLASSES];	   /* members may come to .node */
+	bool may_down[EMBER_MAX_CLASSES];  /* members may go somewhere below it */
+	struct ember_exchange_limits limits;
+	struct ember_exchange ex;
+	uint64_t candidates[EMBER_RANKS];
+	uint64_t victims[EMBER_RANKS];
+};
+
+/* Pages of one direction that pass the cut. */
+struct picker {
+	enum ember_direction direction;
+	uint8_t rank;
+	uint64_t at_left;
+	uint64_t left;		 /* in all */
+	uint64_t *blocked;	 /* count what the cool-down holds back by rank instead of picking */
+	uint64_t nr_blocked;
+};
+
+#define X(name, word, sentence) [EMBER_WHY_##name] = {word, sentence},
+static const char *const whys[][2] = {EMBER_WHY(X)};
+#undef X
+#define X(name, word, sentence) [EMBER_WHY_NOT_##name] = {word, sentence},
+static const char *const why_nots[][2] = {EMBER_WHY_NOT(X)};
+#undef X
+
+const char *ember_why_word(enum ember_why why)
+{
+	return whys[why][0];
+}
+
+const char *ember_why_sentence(enum ember_why why)
+{
+	return whys[why][1];
+}
+
+const char *ember_why_not_word(enum ember_why_not why)
+{
+	return why_nots[why][0];
+}
+
+const char *ember_why_not_sentence(enum ember_why_not why)
+{
+	return why_nots[why][1];
+}
+
+static unsigned int weight(const uint64_t mask[EMBER_PLANE_WORDS])
+{
+	unsigned int n = 0;
+
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+		n += __builtin_popcountll(mask[w]);
+	return n;
+}
+
+void ember_plan_init(struct ember_plan *plan)
+{
+	*plan = (struct ember_plan){0};
+}
+
+void ember_plan_clear(struct ember_plan *plan)
+{
+	if (plan->work) {
+		ember_survey_free(&plan->work->survey);
+		free(plan->work->items);
+		free(plan->work);
+	}
+	free(plan->moves);
+	free(plan->regions);
+	ember_plan_init(plan);
+}
+
+/* Room for one more element in a growing array. */
+static int grow(void *array, uint32_t nr, uint32_t *nr_alloc, size_t size)
+{
+	uint32_t want = *nr_alloc ? *nr_alloc * 2 : 256;
+	void *bigger;
+
+	if (nr < *nr_alloc)
+		return 0;
+	bigger = reallocarray(*(void **)array, want, size);
+	if (!bigger)
+		return -ENOMEM;
+	*(void **)array = bigger;
+	*nr_alloc = want;
+	return 0;
+}
+
+/* ---- numbers ---- */
+
+static void prepare_rooms(struct ember_plan_work *w, const struct ember_topology *topo,
+			  const struct ember_plan_limits *limits)
+{
+	for (unsigned int n = 0; n < EMBER_MAX_NODES; n++) {
+		const struct ember_node *node = &topo->nodes[n];
+		int64_t bytes = node->free_bytes - node->high_watermark_bytes;
+
+		bytes -= limits->inflight_bytes[n];
+		w->transient[n] = bytes >> PAGE_SHIFT;
+		w->room[n] = (bytes - (int64_t)limits->reserve_bytes[n]) >> PAGE_SHIFT;
+		w->demand[n] = 0;
+	}
+	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
+		w->budget[d] = limits->bytes[d] >> PAGE_SHIFT;
+}
+
+static void prepare_classes(struct ember_plan_work *w, const struct ember_topology *topo)
+{
+	uint8_t nodes[EMBER_MAX_NODES];
+	unsigned int nr_nearest;
+
+	for (unsigned int t = 0; t < topo->nr_tiers; t++)
+		for (unsigned int c = 0; c < w->survey.nr_classes; c++) {
+			uint8_t home = w->survey.classes[c].home;
+
+			ember_topology_nearest(topo, home, t, nodes, &nr_nearest);
+			w->near[t][c] = 0;
+			for (unsigned int i = 0; i < nr_nearest; i++)
+				w->near[t][c] |= 1U << nodes[i];
+		}
+}
+
+/* Nodes below @tier that have room for a page of class @c. */
+static uint16_t nodes_below(const struct exchange_ctx *x, unsigned int c)
+{
+	uint16_t nodes = 0;
+
+	for (unsigned int t = x->tier + 1; t < x->topo->nr_tiers; t++)
+		nodes |= x->topo->tiers[t].nodes;
+	nodes &= x->w->survey.classes[c].allowed;
+	for (uint16_t left = nodes; left; left &= left - 1)
+		if (x->w->transient[__builtin_ctz(left)] <= 0)
+			nodes &= ~(left & -left);
+	return nodes;
+}
+
+static void add_counts(uint64_t to[EMBER_RANKS], const uint64_t from[EMBER_RANKS])
+{
+	for (int r = 0; r < EMBER_RANKS; r++)
+		to[r] += from[r];
+}
+
+static void sum_up(struct exchange_ctx *x)
+{
+	struct ember_survey *s = &x->w->survey;
+	uint16_t lower = 0;
+
+	for (unsigned int c = 0; c < s->nr_classes; c++) {
+		uint16_t below = nodes_below(x, c), bit = 1U << x->node;
+
+		x->may_up[c] = x->w->near[x->tier][c] & s->classes[c].allowed & bit;
+		x->may_down[c] = below;
+		lower |= below;
+		for (uint16_t mems = x->from_mems; x->may_up[c] && mems; mems &= mems - 1)
+			if (s->counts[__builtin_ctz(mems)][c])
+				add_counts(x->candidates, s->counts[__builtin_ctz(mems)][c]->up);
+		if (x->may_down[c] && s->counts[x->node][c])
+			add_counts(x->victims, s->counts[x->node][c]->down);
+	}
+	for (; lower; lower &= lower - 1)
+		x->limits.lower_room += x->w->transient[__builtin_ctz(lower)];
+}
+
+/* ---- names ---- */
+
+static uint64_t page_addr(const struct ember_region *r, unsigned int page)
+{
+	return r->addr + ((uint64_t)page << PAGE_SHIFT);
+}
+
+static bool passes_cut(const struct picker *p, uint8_t rank)
+{
+	return p->direction == EMBER_PROMOTE ? rank >= p->rank : rank <= p->rank;
+}
+
+static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t addr, uint32_t proc,
+		      uint8_t rank)
+{
+	enum ember_cooldown_state state =
+		ember_cooldown_look(x->cooldown, &x->procs[proc].id, addr,
+				    p->direction == EMBER_PROMOTE, x->now_ns);
+
+	if (state == EMBER_COOL_FREE)
+		return false;
+	if (p->blocked) {
+		p->blocked[rank]++;
+		p->nr_blocked++;
+		x->plan->nr_why_not[state == EMBER_COOL_MOVED ? EMBER_WHY_NOT_COOLING
+							      : EMBER_WHY_NOT_BACKOFF]++;
+	}
+	return true;
+}
+
+/* One page at the cut's rank takes one of the places there, a hotter one any. */
+static bool take_place(struct picker *p, uint8_t rank, unsigned int nr)
+{
+	if (p->left < nr || (rank == p->rank && p->at_left < nr))
+		return false;
+	p->left -= nr;
+	if (rank == p->rank)
+		p->at_left -= nr;
+	return true;
+}
+
+/* Pages of the region that the exchange is about: in the right place, not planned, ours. */
+static void eligible(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+		     const struct ember_region *r, const struct ember_region_span *span,
+		     uint64_t ret[EMBER_PLANE_WORDS])
+{
+	uint16_t mems = p->direction == EMBER_PROMOTE ? x->from_mems : 1U << x->node;
+	uint64_t mask[EMBER_PLANE_WORDS];
+
+	memset(ret, 0, sizeof(mask));
+	for (mems &= ember_region_mems(r); mems; mems &= mems - 1) {
+		ember_region_on_mem(r, __builtin_ctz(mems), mask);
+		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+			ret[w] |= mask[w];
+	}
+	ember_survey_shared_elsewhere(&x->w->survey, proc, r, mask);
+	for (uint32_t i = span->first_item; i; i = x->w->items[i - 1].next)
+		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+			mask[w] |= x->w->items[i - 1].region.pages[w];
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+		ret[w] &= ~mask[w];
+}
+
+static uint8_t page_rank(const struct picker *p, const struct ember_region *r,
+			 const struct ember_region_span *span, unsigned int page)
+{
+	uint8_t level = ember_region_page_level(r, page);
+
+	return p->direction == EMBER_PROMOTE ? ember_survey_rank_low(span, level)
+					     : ember_survey_rank_high(span, level);
+}
+
+/* Narrow @mask down to what passes. A huge page moves whole or not at all. */
+static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
+		 const struct ember_region *r, const struct ember_region_span *span,
+		 uint64_t mask[EMBER_PLANE_WORDS])
+{
+	bool huge = r->order == EMBER_ORDER_PMD;
+
+	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++) {
+		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
+			unsigned int page = w * 64 + __builtin_ctzll(bits);
+			uint8_t rank = page_rank(p, r, span, page);
+
+			if (passes_cut(p, rank) &&
+			    !held_back(x, p, page_addr(r, page), proc, rank) &&
+			    (p->blocked || huge || take_place(p, rank, 1)))
+				continue;
+			mask[w] &= ~(bits & -bits);
+		}
+	}
+	if (huge && !p->blocked &&
+	    (weight(mask) != r->nr_present ||
+	     !take_place(p, page_rank(p, r, span, 0), r->nr_present)))
+		memset(mask, 0, EMBER_PLANE_WORDS * sizeof(*mask));
+}
+
+static bool worth_a_look(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+			 const struct ember_region_span *span)
+{
+	uint8_t class = x->w->survey.class_of[proc];
+
+	if (class == UINT8_MAX || span->why_not != EMBER_NR_WHY_NOT)
+		return false;
+	if (p->direction == EMBER_PROMOTE)
+		return x->may_up[class] && span->up_max >= p->rank;
+	return x->may_down[class] && span->down_min <= p->rank;
+}
+
+/* Take @mask of @r out of the counts, so that slower tiers do not plan it again. */
+static void uncount(struct exchange_ctx *x, uint32_t proc, const struct ember_region *r,
+		    const struct ember_region_span *span, const uint64_t mask[EMBER_PLANE_WORDS])
+{
+	uint8_t class = x->w->survey.class_of[proc];
+
+	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
+		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
+			unsigned int page = w * 64 + __builtin_ctzll(bits);
+			uint8_t level = ember_region_page_level(r, page);
+			struct ember_counts *counts =
+				x->w->survey.counts[ember_region_page_mem(r, page)][class];
+
+			counts->up[ember_survey_rank_low(span, level)]--;
+			counts->down[ember_survey_rank_high(span, level)]--;
+		}
+}
+
+static int add_item(struct exchange_ctx *x, struct ember_region_span *span, const struct item *item)
+{
+	struct ember_plan_work *w = x->w;
+	int err = grow(&w->items, w->nr_items, &w->nr_items_alloc, sizeof(*w->items));
+
+	if (err < 0)
+		return err;
+	w->items[w->nr_items] = *item;
+	w->items[w->nr_items].next = span->first_item;
+	span->first_item = ++w->nr_items;
+	return 0;
+}
+
+/* The nearest node of the next tier down that can take some; as many as it can of @mask. */
+static uint8_t demote_to(struct exchange_ctx *x, uint32_t proc, uint64_t mask[EMBER_PLANE_WORDS])
+{
+	uint8_t class = x->w->survey.class_of[proc], nodes[EMBER_MAX_NODES];
+	uint16_t below = nodes_below(x, class);
+	unsigned int n = weight(mask), nr, nr_nearest;
+
+	for (unsigned int t = x->tier + 1; t < x->topo->nr_tiers; t++) {
+		nr = ember_topology_nearest(x->topo, x->w->survey.classes[class].home, t, nodes,
+					    &nr_nearest);
+		for (unsigned int i = 0; i < nr; i++) {
+			if (!(below & (1U << nodes[i])) || x->w->transient[nodes[i]] < n)
+				continue;
+			x->w->transient[nodes[i]] -= n;
+			x->w->room[nodes[i]] -= n;
+			x->w->demand[nodes[i]] += n;
+			return nodes[i];
+		}
+	}
+	return EMBER_NO_NODE;
+}
+
+/* Pages that only move_pages(2) may touch: all but exclusive anonymous base pages. */
+static void split_by_mover(const struct ember_region *r, const uint64_t mask[EMBER_PLANE_WORDS],
+			   uint64_t ret[EMBER_NR_MOVERS][EMBER_PLANE_WORDS])
+{
+	bool plain = r->kind == EMBER_KIND_ANON && r->order == EMBER_ORDER_BASE;
+	uint64_t shared[EMBER_PLANE_WORDS];
+
+	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
+		ret[EMBER_MOVER_MODULE][w] = plain ? mask[w] & ~shared[w] : 0;
+		ret[EMBER_MOVER_MOVE_PAGES][w] = mask[w] & ~ret[EMBER_MOVER_MODULE][w];
+	}
+}
+
+static enum ember_why why(const struct exchange_ctx *x, enum ember_direction direction)
+{
+	if (direction == EMBER_PROMOTE)
+		return x->ex.nr_down ? EMBER_WHY_HOTTER : EMBER_WHY_FILL;
+	return x->ex.nr_up ? EMBER_WHY_MAKE_ROOM : EMBER_WHY_RESERVE;
+}
+
+static int add_items(struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+		     const struct ember_region *r, struct ember_region_span *span, uint8_t dest,
+		     const uint64_t mask[EMBER_PLANE_WORDS])
+{
+	uint64_t by_mover[EMBER_NR_MOVERS][EMBER_PLANE_WORDS];
+	int err = 0;
+
+	split_by_mover(r, mask, by_mover);
+	for (unsigned int m = 0; m < EMBER_NR_MOVERS && !err; m++) {
+		struct item item = {.proc = proc, .dest = dest, .mover = m};
+		unsigned int n = weight(by_mover[m]), first = 0;
+
+		if (!n)
+			continue;
+		while (!by_mover[m][first])
+			first++;
+		item.direction = p->direction;
+		item.why = why(x, p->direction);
+		item.order = p->direction == EMBER_DEMOTE ? UINT8_MAX - x->tier : x->tier;
+		item.region.addr = r->addr;
+		item.region.nr_pages = n;
+		item.region.rank = p->direction == EMBER_PROMOTE ? span->up_max : span->down_min;
+		item.region.src = ember_region_page_mem(
+			r, first * 64 + __builtin_ctzll(by_mover[m][first]));
+		memcpy(item.region.pages, by_mover[m], sizeof(item.region.pages));
+		err = add_item(x, span, &item);
+	}
+	return err;
+}
+
+/* Everything that passes @p becomes items; returns the number of pages, or an error. */
+static int64_t name_pages(struct exchange_ctx *x, struct picker *p)
+{
+	struct ember_region_span *span = x->w->survey.spans;
+	int64_t taken = 0;
+
+	for (uint32_t proc = 0; proc < x->nr_procs; proc++) {
+		const struct ember_regions *rs = x->procs[proc].regions;
+
+		for (uint32_t i = 0; i < rs->nr && p->left; i++) {
+			const struct ember_region *r = &rs->regions[i];
+			uint64_t mask[EMBER_PLANE_WORDS];
+			uint8_t dest = x->node;
+			int err;
+
+			if (!worth_a_look(x, p, proc, &span[i]))
+				continue;
+			eligible(x, p, proc, r, &span[i], mask);
+			pick(x, p, proc, r, &span[i], mask);
+			if (!weight(mask))
+				continue;
+			if (p->direction == EMBER_DEMOTE)
+				dest = demote_to(x, proc, mask);
+			if (dest == EMBER_NO_NODE)
+				continue;
+			uncount(x, proc, r, &span[i], mask);
+			err = add_items(x, p, proc, r, &span[i], dest, mask);
+			if (err < 0)
+				return err;
+			taken += weight(mask);
+		}
+		span += rs->nr;
+	}
+	return taken;
+}
+
+/* Count by rank what the cool-down holds back on this side of the cut. */
+static uint64_t count_held_back(struct exchange_ctx *x, enum ember_direction direction,
+				uint64_t nr, uint8_t rank, uint64_t blocked[EMBER_RANKS])
+{
+	struct picker p = {.direction = direction, .rank = rank, .blocked = blocked};
+	struct ember_region_span *span = x->w->survey.spans;
+
+	memset(blocked, 0, EMBER_RANKS * sizeof(*blocked));
+	for (uint32_t proc = 0; nr && proc < x->nr_procs; proc++) {
+		const struct ember_regions *rs = x->procs[proc].regions;
+
+		for (uint32_t i = 0; i < rs->nr; i++) {
+			uint64_t mask[EMBER_PLANE_WORDS];
+
+			if (!worth_a_look(x, &p, proc, &span[i]))
+				continue;
+			eligible(x, &p, proc, &rs->regions[i], &span[i], mask);
+			pick(x, &p, proc, &rs->regions[i], &span[i], mask);
+		}
+		span += rs->nr;
+	}
+	return p.nr_blocked;
+}
+
+static void subtract(uint64_t from[EMBER_RANKS], const uint64_t what[EMBER_RANKS],
+		     uint64_t ret[EMBER_RANKS])
+{
+	for (int r = 0; r < EMBER_RANKS; r++)
+		ret[r] = from[r] > what[r] ? from[r] - what[r] : 0;
+}
+
+/*
+ * The exchange among those that may move. Holding some back widens the cut, behind which there
+ * may be more to be held back: repeated until nothing changes, or a few times.
+ */
+static void find_exchange(struct exchange_ctx *x)
+{
+	uint64_t up[EMBER_RANKS], down[EMBER_RANKS], held[EMBER_NR_DIRECTIONS][EMBER_RANKS];
+	uint64_t cooling = x->plan->nr_why_not[EMBER_WHY_NOT_COOLING];
+	uint64_t backoff = x->plan->nr_why_not[EMBER_WHY_NOT_BACKOFF];
+	uint64_t nr = 0, nr_before;
+
+	x->ex = ember_exchange_find(x->candidates, x->victims, &x->limits);
+	memcpy(up, x->candidates, sizeof(up));
+	memcpy(down, x->victims, sizeof(down));
+	for (int i = 0; i < FILTER_ROUNDS && x->ex.nr_up + x->ex.nr_down; i++) {
+		x->plan->nr_why_not[EMBER_WHY_NOT_COOLING] = cooling;
+		x->plan->nr_why_not[EMBER_WHY_NOT_BACKOFF] = backoff;
+		nr_before = nr;
+		nr = count_held_back(x, EMBER_PROMOTE, x->ex.nr_up, x->ex.up_rank,
+				     held[EMBER_PROMOTE]);
+		nr += count_held_back(x, EMBER_DEMOTE, x->ex.nr_down, x->ex.down_rank,
+				      held[EMBER_DEMOTE]);
+		if (nr == nr_before)
+			break;
+		subtract(x->candidates, held[EMBER_PROMOTE], up);
+		subtract(x->victims, held[EMBER_DEMOTE], down);
+		x->ex = ember_exchange_find(up, down, &x->limits);
+	}
+	memcpy(x->candidates, up, sizeof(up));
+	memcpy(x->victims, down, sizeof(down));
+}
+
+/* Promotions that have no room because fewer went down than was hoped for. */
+static void trim(struct exchange_ctx *x, uint32_t first, uint32_t end, int64_t excess)
+{
+	for (uint32_t i = end; i > first && excess > 0; i--) {
+		struct item *item = &x->w->items[i - 1];
+
+		excess -= item->region.nr_pages;
+		item->region.nr_pages = 0;
+	}
+}
+
+static int write_down(struct exchange_ctx *x)
+{
+	struct picker up = {.direction = EMBER_PROMOTE,
+			    .rank = x->ex.up_rank,
+			    .at_left = x->ex.up_at,
+			    .left = x->ex.nr_up};
+	struct picker down = {.direction = EMBER_DEMOTE,
+			      .rank = x->ex.down_rank,
+			      .at_left = x->ex.down_at,
+			      .left = x->ex.nr_down};
+	uint32_t first = x->w->nr_items, end;
+	int64_t nr_up, nr_down, missing;
+
+	nr_up = name_pages(x, &up);
+	if (nr_up < 0)
+		return nr_up;
+	end = x->w->nr_items;
+	missing = (int64_t)x->ex.nr_up - nr_up;
+	down.left -= down.left < (uint64_t)missing ? down.left : (uint64_t)missing;
+	nr_down = name_pages(x, &down);
+	if (nr_down < 0)
+		return nr_down;
+	trim(x, first, end, nr_up - nr_down - (x->limits.transient_room > 0 ? x->limits.transient_room : 0));
+	x->w->budget[EMBER_PROMOTE] -= nr_up;
+	x->w->budget[EMBER_DEMOTE] -= nr_down;
+	return 0;
+}
+
+/* Why the other candidates stay where they are; asked for the fastest tier only. */
+static void say_why_not(struct exchange_ctx *x)
+{
+	uint64_t *why_not = x->plan->nr_why_not, left_of_wanted = x->ex.nr_wanted, nr_victims = 0;
+	int coldest = EMBER_RANKS;
+
+	for (int r = EMBER_RANKS - 1; r >= 0; r--) {
+		nr_victims += x->victims[r];
+		coldest = x->victims[r] ? r : coldest;
+	}
+	for (int r = EMBER_RANKS - 1; r >= 0; r--) {
+		uint64_t n = x->candidates[r], wanted = n < left_of_wanted ? n : left_of_wanted;
+
+		left_of_wanted -= wanted;
+		why_not[EMBER_WHY_NOT_QUOTA] += wanted;
+		n -= wanted;
+		if (r < x->limits.min_rank)
+			why_not[EMBER_WHY_NOT_TOO_COLD] += n;
+		else if (!nr_victims)
+			why_not[EMBER_WHY_NOT_NO_ROOM] += n;
+		else if (r > coldest)
+			why_not[EMBER_WHY_NOT_GAP] += n;
+		else
+			why_not[EMBER_WHY_NOT_PLACED] += n;
+	}
+	why_not[EMBER_WHY_NOT_QUOTA] -= x->ex.nr_up < x->ex.nr_wanted ? x->ex.nr_up : x->ex.nr_wanted;
+	why_not[EMBER_WHY_NOT_PLACED] += nr_victims - x->ex.nr_down;
+}
+
+static int plan_node(struct exchange_ctx *x, uint8_t tier, uint8_t node)
+{
+	x->tier = tier;
+	x->node = node;
+	x->from_mems = 0;
+	for (unsigned int t = tier + 1; t < x->topo->nr_tiers; t++)
+		x->from_mems |= x->topo->tiers[t].nodes;
+	memset(x->candidates, 0, sizeof(x->candidates));
+	memset(x->victims, 0, sizeof(x->victims));
+	x->limits = (struct ember_exchange_limits){
+		.room = x->w->room[node],
+		.transient_room = x->w->transient[node],
+		.slack = (x->w->transient[node] - x->w->room[node]) / 4,
+		.budget_up = x->w->budget[EMBER_PROMOTE],
+		.budget_down = x->w->budget[EMBER_DEMOTE],
+		.demand = x->w->demand[node],
+		.min_rank = MIN_RANK,
+	};
+	sum_up(x);
+	find_exchange(x);
+	x->plan->nr_wanted += x->ex.nr_wanted;
+	if (tier == 0)
+		say_why_not(x);
+	return write_down(x);
+}
+
+/* ---- moves ---- */
+
+static int by_order(const void *va, const void *vb)
+{
+	const struct item *a = va, *b = vb;
+	int bundle_a = a->region.rank / BUNDLE_RANKS, bundle_b = b->region.rank / BUNDLE_RANKS;
+
+	if (a->direction != b->direction)
+		return (int)a->direction - b->direction;
+	if (a->order != b->order)
+		return (int)a->order - b->order;
+	if (bundle_a != bundle_b)
+		return a->direction == EMBER_PROMOTE ? bundle_b - bundle_a : bundle_a - bundle_b;
+	if (a->proc != b->proc)
+		return a->proc < b->proc ? -1 : 1;
+	if (a->dest != b->dest)
+		return (int)a->dest - b->dest;
+	if (a->mover != b->mover)
+		return (int)a->mover - b->mover;
+	if (a->region.addr != b->region.addr)
+		return a->region.addr < b->region.addr ? -1 : 1;
+	return 0;
+}
+
+static bool joins(const struct ember_move *move, const struct item *item, uint32_t max_regions)
+{
+	return move->proc == item->proc && move->dest == item->dest &&
+	       move->direction == item->direction && move->mover == item->mover &&
+	       move->why == item->why && (!max_regions || move->nr_regions < max_regions);
+}
+
+static int start_move(struct ember_plan *plan, const struct ember_plan_proc *procs,
+		      const struct item *item)
+{
+	int err = grow(&plan->moves, plan->nr_moves, &plan->nr_moves_alloc, sizeof(*plan->moves));
+
+	if (err < 0)
+		return err;
+	plan->moves[plan->nr_moves++] = (struct ember_move){
+		.id = procs[item->proc].id,
+		.proc = item->proc,
+		.first_region = plan->nr_regions,
+		.dest = item->dest,
+		.direction = item->direction,
+		.mover = item->mover,
+		.why = item->why,
+	};
+	return 0;
+}
+
+static int bundle(struct ember_plan *plan, const struct ember_plan_proc *procs,
+		  uint32_t max_regions)
+{
+	struct ember_plan_work *w = plan->work;
+	int err;
+
+	qsort(w->items, w->nr_items, sizeof(*w->items), by_order);
+	for (uint32_t i = 0; i < w->nr_items; i++) {
+		const struct item *item = &w->items[i];
+		struct ember_move *move;
+
+		if (!item->region.nr_pages)
+			continue;
+		if (!plan->nr_moves || !joins(&plan->moves[plan->nr_moves - 1], item, max_regions)) {
+			err = start_move(plan, procs, item);
+			if (err < 0)
+				return err;
+		}
+		err = grow(&plan->regions, plan->nr_regions, &plan->nr_regions_alloc,
+			   sizeof(*plan->regions));
+		if (err < 0)
+			return err;
+		move = &plan->moves[plan->nr_moves - 1];
+		plan->regions[plan->nr_regions++] = item->region;
+		move->nr_regions++;
+		move->nr_pages += item->region.nr_pages;
+		plan->nr_planned[item->direction] += item->region.nr_pages;
+		plan->nr_why[item->why] += item->region.nr_pages;
+	}
+	return 0;
+}
+
+/* Level at which the pages of tier 0 and its free room are used up, from the hottest down. */
+static uint8_t threshold(const struct ember_plan *plan, const struct ember_topology *topo)
+{
+	const struct ember_survey *s = &plan->work->survey;
+	int base = s->nr_huge * 2 > s->nr_pages ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE;
+	uint64_t capacity = plan->nr_on_tier[0], sum = 0;
+	int rank;
+
+	for (uint16_t nodes = topo->tiers[0].nodes; nodes; nodes &= nodes - 1) {
+		int64_t room = plan->work->room[__builtin_ctz(nodes)];
+
+		capacity += room > 0 ? room : 0;
+	}
+	for (rank = EMBER_RANKS - 1; rank > 0; rank--) {
+		sum += s->all[rank];
+		if (sum > capacity)
+			break;
+	}
+	if (rank < base)
+		return 0;
+	return rank - base < EMBER_LEVELS ? rank - base : EMBER_LEVELS - 1;
+}
+
+static int make(struct ember_plan *plan, const struct ember_topology *topo,
+		const struct ember_plan_proc *procs, size_t nr_procs,
+		const struct ember_plan_limits *limits, const struct ember_cooldown *cooldown,
+		uint64_t now_ns)
+{
+	struct exchange_ctx x = {.topo = topo,
+				 .procs = procs,
+				 .nr_procs = nr_procs,
+				 .cooldown = cooldown,
+				 .now_ns = now_ns,
+				 .plan = plan,
+				 .w = plan->work};
+	int err = ember_survey_take(&plan->work->survey, plan, topo, procs, nr_procs);
+
+	if (err < 0)
+		return err;
+	prepare_rooms(plan->work, topo, limits);
+	prepare_classes(plan->work, topo);
+	plan->threshold_level = threshold(plan, topo);
+	for (unsigned int t = 0; t + 1 < topo->nr_tiers; t++)
+		for (uint16_t nodes = topo->tiers[t].nodes; nodes; nodes &= nodes - 1) {
+			err = plan_node(&x, t, __builtin_ctz(nodes));
+			if (err < 0)
+				return err;
+		}
+	plan->settled = plan->nr_wanted * 1024 <= plan->work->survey.nr_pages * SETTLED_SHARE;
+	return bundle(plan, procs, limits->max_regions_per_move);
+}
+
+/* Empty, but the memory stays. */
+static void start_over(struct ember_plan *plan)
+{
+	struct ember_plan kept = {.moves = plan->moves,
+				  .nr_moves_alloc = plan->nr_moves_alloc,
+				  .regions = plan->regions,
+				  .nr_regions_alloc = plan->nr_regions_alloc,
+				  .work = plan->work};
+
+	*plan = kept;
+	plan->work->nr_items = 0;
+}
+
+int ember_plan_make(struct ember_plan *plan, const struct ember_topology *topo,
+		    const struct ember_plan_proc *procs, size_t nr_procs,
+		    const struct ember_plan_limits *limits, const struct ember_cooldown *cooldown,
+		    uint64_t now_ns)
+{
+	int err;
+
+	if (!plan->work)
+		plan->work = calloc(1, sizeof(*plan->work));
+	if (!plan->work)
+		return -ENOMEM;
+	start_over(plan);
+	err = make(plan, topo, procs, nr_procs, limits, cooldown, now_ns);
+	if (err < 0)
+		start_over(plan);
+	return err;
+}

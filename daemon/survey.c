@@ -1,0 +1,321 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "score.h"
+#include "survey.h"
+
+struct ember_shared_seen {
+	const struct ember_region *region; /* NULL: free */
+	uint32_t proc;
+};
+
+static uint8_t clamp_rank(int rank)
+{
+	if (rank < 1)
+		return 1;
+	return rank < EMBER_RANKS ? rank : EMBER_RANKS - 1;
+}
+
+uint8_t ember_survey_rank_low(const struct ember_region_span *span, uint8_t level)
+{
+	return clamp_rank(span->base + level - span->doubt);
+}
+
+uint8_t ember_survey_rank_high(const struct ember_region_span *span, uint8_t level)
+{
+	return clamp_rank(span->base + level + span->doubt);
+}
+
+/* How far a level may be off after @rounds looks, in sixths of an octave: falls as 1/sqrt(looks). */
+static uint8_t doubt_after(uint8_t rounds)
+{
+	static const uint8_t doubt[EMBER_GAIN_MAX + 1] = {40, 20, 14, 11, 10, 9, 8, 7, 7,
+							  6,  6,  6,  5,  5,  5, 5, 5};
+
+	return doubt[rounds > EMBER_GAIN_MAX ? EMBER_GAIN_MAX : rounds];
+}
+
+/* A rule's weight counts like so many times the touches; at most 6 octaves either way. */
+static int bias_of(uint32_t weight)
+{
+	int bias;
+
+	if (!weight)
+		return -40;
+	bias = ((ember_log2_q8(weight) - ember_log2_q8(100)) * EMBER_LEVELS_PER_OCTAVE) / 256;
+	if (bias < -40)
+		return -40;
+	return bias > 40 ? 40 : bias;
+}
+
+static int class_of(struct ember_survey *s, const struct ember_plan_proc *proc)
+{
+	unsigned int c;
+
+	for (c = 0; c < s->nr_classes; c++)
+		if (s->classes[c].home == proc->home && s->classes[c].allowed == proc->allowed)
+			return c;
+	if (c == EMBER_MAX_CLASSES)
+		return -1;
+	s->classes[c] = (struct ember_class){.home = proc->home, .allowed = proc->allowed};
+	return s->nr_classes++;
+}
+
+static size_t hash_addr(uint64_t addr, size_t nr)
+{
+	return (addr >> EMBER_REGION_SHIFT) * 0x9e3779b97f4a7c15ULL >> 20 & (nr - 1);
+}
+
+static struct ember_shared_seen *shared_slot(const struct ember_survey *s,
+					     const struct ember_region *r)
+{
+	size_t i = hash_addr(r->addr, s->nr_shared_alloc);
+
+	while (s->shared[i].region &&
+	       (s->shared[i].region->addr != r->addr || s->shared[i].region->kind != r->kind))
+		i = (i + 1) & (s->nr_shared_alloc - 1);
+	return &s->shared[i];
+}
+
+static int grow_shared(struct ember_survey *s)
+{
+	struct ember_survey bigger = {.nr_shared_alloc = s->nr_shared_alloc * 2};
+
+	if (!bigger.nr_shared_alloc)
+		bigger.nr_shared_alloc = 1024;
+	bigger.shared = calloc(bigger.nr_shared_alloc, sizeof(*bigger.shared));
+	if (!bigger.shared)
+		return -ENOMEM;
+	for (size_t i = 0; i < s->nr_shared_alloc; i++)
+		if (s->shared[i].region)
+			*shared_slot(&bigger, s->shared[i].region) = s->shared[i];
+	free(s->shared);
+	s->shared = bigger.shared;
+	s->nr_shared_alloc = bigger.nr_shared_alloc;
+	return 0;
+}
+
+/* The first process to show a region's shared pages is the one they are counted with. */
+static int note_shared(struct ember_survey *s, uint32_t proc, const struct ember_region *r)
+{
+	struct ember_shared_seen *slot;
+	int err;
+
+	if (!(r->plane_mask & (1U << EMBER_PLANE_SHARED)))
+		return 0;
+	if (s->nr_shared * 2 >= s->nr_shared_alloc) {
+		err = grow_shared(s);
+		if (err < 0)
+			return err;
+	}
+	slot = shared_slot(s, r);
+	if (!slot->region) {
+		*slot = (struct ember_shared_seen){.region = r, .proc = proc};
+		s->nr_shared++;
+	}
+	return 0;
+}
+
+void ember_survey_shared_elsewhere(const struct ember_survey *s, uint32_t proc,
+				   const struct ember_region *r, uint64_t ret[EMBER_PLANE_WORDS])
+{
+	const struct ember_shared_seen *slot;
+	uint64_t theirs[EMBER_PLANE_WORDS];
+
+	memset(ret, 0, EMBER_PLANE_WORDS * sizeof(*ret));
+	if (!(r->plane_mask & (1U << EMBER_PLANE_SHARED)))
+		return;
+	slot = shared_slot(s, r);
+	if (!slot->region || slot->proc == proc)
+		return;
+	ember_region_plane(r, EMBER_PLANE_SHARED, ret);
+	ember_region_plane(slot->region, EMBER_PLANE_SHARED, theirs);
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+		ret[w] &= theirs[w];
+}
+
+static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, int class,
+					 const struct ember_region *r)
+{
+	if (proc->frozen)
+		return proc->frozen_why;
+	if (class < 0)
+		return EMBER_WHY_NOT_BOUND;
+	if (r->kind == EMBER_KIND_HUGETLB || r->kind == EMBER_KIND_UNSPEC)
+		return EMBER_WHY_NOT_KIND;
+	if (r->nr_inflight)
+		return EMBER_WHY_NOT_IN_FLIGHT;
+	if (r->rounds < EMBER_SURVEY_MIN_ROUNDS)
+		return EMBER_WHY_NOT_NEW;
+	return EMBER_NR_WHY_NOT;
+}
+
+/* Pages of @mask by level; returns their number. */
+static unsigned int count_levels(const struct ember_region *r,
+				 const uint64_t mask[EMBER_PLANE_WORDS],
+				 uint16_t ret[EMBER_LEVELS])
+{
+	unsigned int n = 0;
+
+	memset(ret, 0, EMBER_LEVELS * sizeof(*ret));
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
+		n += __builtin_popcountll(mask[w]);
+		for (uint64_t bits = mask[w]; r->heat && bits; bits &= bits - 1)
+			ret[r->heat[w * 64 + __builtin_ctzll(bits)] & EMBER_HEAT_LEVEL]++;
+	}
+	if (!r->heat)
+		ret[r->level & EMBER_HEAT_LEVEL] = n;
+	return n;
+}
+
+static int counts_for(struct ember_survey *s, uint8_t mem, int class, struct ember_counts **ret)
+{
+	if (!s->counts[mem][class])
+		s->counts[mem][class] = calloc(1, sizeof(struct ember_counts));
+	*ret = s->counts[mem][class];
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* One region's pages on one memory: into the sums, and into @counts (may be NULL). */
+static unsigned int add_pages(struct ember_survey *s, struct ember_region_span *span,
+			      const struct ember_region *r,
+			      const uint64_t mask[EMBER_PLANE_WORDS], struct ember_counts *counts)
+{
+	uint16_t levels[EMBER_LEVELS];
+	unsigned int n = count_levels(r, mask, levels);
+
+	for (unsigned int level = 0; level < EMBER_LEVELS; level++) {
+		uint8_t low, high;
+
+		if (!levels[level])
+			continue;
+		s->all[clamp_rank(span->base + level)] += levels[level];
+		if (!counts)
+			continue;
+		low = ember_survey_rank_low(span, level);
+		high = ember_survey_rank_high(span, level);
+		counts->up[low] += levels[level];
+		counts->down[high] += levels[level];
+		span->up_max = low > span->up_max ? low : span->up_max;
+		span->down_min = high < span->down_min ? high : span->down_min;
+	}
+	return n;
+}
+
+static int add_region(struct ember_survey *s, struct ember_plan *plan,
+		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
+		      uint32_t proc, const struct ember_region *r, struct ember_region_span *span)
+{
+	bool huge = r->order == EMBER_ORDER_PMD;
+	int class = s->class_of[proc] == UINT8_MAX ? -1 : s->class_of[proc];
+	uint64_t elsewhere[EMBER_PLANE_WORDS], mask[EMBER_PLANE_WORDS];
+	int err = note_shared(s, proc, r);
+
+	*span = (struct ember_region_span){.down_min = EMBER_RANKS - 1};
+	span->base = (huge ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE) + bias_of(procs[proc].weight);
+	span->doubt = doubt_after(r->rounds);
+	span->why_not = region_why_not(&procs[proc], class, r);
+	ember_survey_shared_elsewhere(s, proc, r, elsewhere);
+	for (uint16_t mems = ember_region_mems(r); mems && !err; mems &= mems - 1) {
+		uint8_t mem = __builtin_ctz(mems), tier = ember_topology_tier_of(topo, mem);
+		struct ember_counts *counts = NULL;
+		unsigned int n;
+
+		ember_region_on_mem(r, mem, mask);
+		for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
+			plan->nr_why_not[EMBER_WHY_NOT_SHARED_ELSEWHERE] +=
+				__builtin_popcountll(mask[w] & elsewhere[w]);
+			mask[w] &= ~elsewhere[w];
+		}
+		if (tier != EMBER_NO_TIER && span->why_not == EMBER_NR_WHY_NOT)
+			err = counts_for(s, mem, class, &counts);
+		n = add_pages(s, span, r, mask, counts);
+		s->nr_pages += n;
+		s->nr_huge += huge ? n : 0;
+		if (tier == EMBER_NO_TIER)
+			plan->nr_why_not[EMBER_WHY_NOT_UNKNOWN_PLACE] += n;
+		else
+			plan->nr_on_tier[tier] += n;
+		if (tier != EMBER_NO_TIER && span->why_not < EMBER_NR_WHY_NOT)
+			plan->nr_why_not[span->why_not] += n;
+	}
+	return err;
+}
+
+static int reserve(struct ember_survey *s, const struct ember_plan_proc *procs, size_t nr_procs)
+{
+	size_t nr = 0;
+
+	for (size_t p = 0; p < nr_procs; p++)
+		nr += procs[p].regions->nr;
+	if (nr > s->nr_spans_alloc) {
+		free(s->spans);
+		s->nr_spans_alloc = 0;
+		s->spans = calloc(nr + nr / 4, sizeof(*s->spans));
+		if (!s->spans)
+			return -ENOMEM;
+		s->nr_spans_alloc = nr + nr / 4;
+	}
+	if (nr_procs > s->nr_class_of_alloc) {
+		free(s->class_of);
+		s->nr_class_of_alloc = 0;
+		s->class_of = malloc(nr_procs + nr_procs / 4);
+		if (!s->class_of)
+			return -ENOMEM;
+		s->nr_class_of_alloc = nr_procs + nr_procs / 4;
+	}
+	s->nr_spans = nr;
+	return 0;
+}
+
+static void reset(struct ember_survey *s)
+{
+	for (unsigned int m = 0; m < EMBER_MAX_NODES; m++)
+		for (unsigned int c = 0; c < s->nr_classes; c++)
+			if (s->counts[m][c])
+				memset(s->counts[m][c], 0, sizeof(*s->counts[m][c]));
+	memset(s->all, 0, sizeof(s->all));
+	if (s->nr_shared)
+		memset(s->shared, 0, s->nr_shared_alloc * sizeof(*s->shared));
+	s->nr_shared = s->nr_huge = s->nr_pages = 0;
+	s->nr_classes = 0;
+}
+
+int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
+		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
+		      size_t nr_procs)
+{
+	struct ember_region_span *span;
+	int err = reserve(s, procs, nr_procs);
+
+	if (err < 0)
+		return err;
+	reset(s);
+	span = s->spans;
+	for (size_t p = 0; p < nr_procs; p++) {
+		struct ember_regions *rs = procs[p].regions;
+		int class = procs[p].frozen ? -1 : class_of(s, &procs[p]);
+
+		s->class_of[p] = class < 0 ? UINT8_MAX : class;
+		for (uint32_t i = 0; i < rs->nr; i++) {
+			ember_score_catch_up(rs, &rs->regions[i]);
+			err = add_region(s, plan, topo, procs, p, &rs->regions[i], span++);
+			if (err < 0)
+				return err;
+		}
+	}
+	return 0;
+}
+
+void ember_survey_free(struct ember_survey *s)
+{
+	for (unsigned int m = 0; m < EMBER_MAX_NODES; m++)
+		for (unsigned int c = 0; c < EMBER_MAX_CLASSES; c++)
+			free(s->counts[m][c]);
+	free(s->spans);
+	free(s->class_of);
+	free(s->shared);
+	*s = (struct ember_survey){0};
+}

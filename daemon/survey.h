@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The first half of planning: who has how many pages of which rank where. Counts only; what
+ * to do with them is decided in exchange.c and written down in plan.c.
+ */
+#ifndef EMBER_SURVEY_H
+#define EMBER_SURVEY_H
+
+#include "exchange.h"
+#include "gain.h"
+#include "plan.h"
+
+/* Processes that may use the same nodes at the same distance are planned together. */
+#define EMBER_MAX_CLASSES 64
+
+/* Regions that were looked at less often are left where they are. */
+#define EMBER_SURVEY_MIN_ROUNDS 3
+
+/*
+ * rank = level + base, clamped to 1..255. A huge page's level tells of 512 pages: 9 octaves
+ * less for each of them.
+ */
+#define EMBER_RANK_BASE 94
+#define EMBER_RANK_BASE_HUGE (EMBER_RANK_BASE - 9 * EMBER_LEVELS_PER_OCTAVE)
+
+struct ember_class {
+	uint16_t allowed;
+	uint8_t home;
+};
+
+/*
+ * 4 KiB pages of one class on one memory, by rank. What comes in is judged by the least it
+ * may be worth, what goes out by the most: a rank is in doubt by as much as the looks taken
+ * so far leave it.
+ */
+struct ember_counts {
+	uint64_t up[EMBER_RANKS];   /* at the lower bound of their rank: as candidates */
+	uint64_t down[EMBER_RANKS]; /* at the upper bound: as victims */
+};
+
+/* Per region, so that later passes skip most of them: bounds of what may be wanted. */
+struct ember_region_span {
+	uint32_t first_item; /* of those planned for this region, + 1; 0: none */
+	uint8_t up_max;	     /* highest lower bound of a page */
+	uint8_t down_min;    /* lowest upper bound of a page */
+	uint8_t why_not;     /* not movable as a whole: enum ember_why_not, else EMBER_NR_WHY_NOT */
+	uint8_t base;	     /* rank of level 0 */
+	uint8_t doubt;	     /* uncertainty of rank */
+};
+
+struct ember_survey {
+	struct ember_class classes[EMBER_MAX_CLASSES];
+	unsigned int nr_classes;
+	struct ember_counts *counts[EMBER_MAX_NODES][EMBER_MAX_CLASSES]; /* NULL: no pages */
+	uint64_t all[EMBER_RANKS]; /* every page that is known, at its rank */
+	uint64_t nr_huge;	   /* of them, pages of huge regions */
+	uint64_t nr_pages;
+	struct ember_region_span *spans; /* of all processes, one after the other */
+	size_t nr_spans;
+	size_t nr_spans_alloc;
+	uint8_t *class_of; /* of each process */
+	size_t nr_class_of_alloc;
+	struct ember_shared_seen *shared; /* hash by address: regions counted with shared pages */
+	size_t nr_shared;
+	size_t nr_shared_alloc; /* power of two */
+};
+
+/* Bounds of the rank of a page at @level. */
+uint8_t ember_survey_rank_low(const struct ember_region_span *span, uint8_t level);
+uint8_t ember_survey_rank_high(const struct ember_region_span *span, uint8_t level);
+
+/* Sum up everything. Fills @plan's nr_on_tier and the nr_why_not that concern whole regions. */
+int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
+		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
+		      size_t nr_procs);
+void ember_survey_free(struct ember_survey *s);
+
+/* Pages of @r that another process has already been counted with. */
+void ember_survey_shared_elsewhere(const struct ember_survey *s, uint32_t proc,
+				   const struct ember_region *r, uint64_t ret[EMBER_PLANE_WORDS]);
+
+#endif
