@@ -70,11 +70,11 @@ struct ember_tier_override {
 };
 
 /*
- * Read everything. @sys_root is what is mounted on /sys, @proc_root on /proc. Overrides
- * outrank everything; nodes they do not name keep their order and are ranked below
- * override ranks of the same number... see docs/policy.md. 0, or -ENODEV (no node with
- * memory), or the error of reading (a file that is only sometimes there is no error).
- * *ret is untouched on failure. One tier is no error here: the caller decides.
+ * Read everything. @sys_root is what is mounted on /sys, @proc_root on /proc. Nodes that an
+ * override names go before the nodes that have its rank by nature; nodes with the same
+ * override rank share a tier. 0; -ENODEV: no node with memory; or the error of reading (a file
+ * that only some machines have is no error). *ret is untouched on failure. One tier is no
+ * error here: the caller decides.
  */
 int ember_topology_read(const char *sys_root, const char *proc_root,
 			const struct ember_tier_override *overrides, size_t nr_overrides,

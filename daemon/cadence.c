@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "cadence.h"
+
+#include "ember/sample.h"
+#include "level.h"
+
+#define NSEC_PER_MSEC 1000000ULL
+#define DEFAULT_MIN_WINDOW_NS (10 * NSEC_PER_MSEC)
+#define DEFAULT_FULL_EVERY 8
+
+/* Mean interval between touches at the threshold, in windows: young in 1-exp(-1/2) = 39 %. */
+#define WINDOWS_PER_TOUCH 2
+
+/* While much is out of place: so many readings in a period, for so many times the budget. */
+#define BUSY_READINGS 6
+#define BUSY_BUDGET 4
+
+/* A scan over an interval in which a page at the threshold is touched so often tells nothing. */
+#define SATURATED_TOUCHES 4
+
+/* The first second: any rate from 1 to 100 per second lies near one of these. Then a plan. */
+static const uint64_t ladder_ns[] = {
+    0,
+    20 * NSEC_PER_MSEC,
+    40 * NSEC_PER_MSEC,
+    80 * NSEC_PER_MSEC,
+    160 * NSEC_PER_MSEC,
+    320 * NSEC_PER_MSEC,
+    160 * NSEC_PER_MSEC,
+    80 * NSEC_PER_MSEC,
+};
+#define LADDER_STEPS (sizeof(ladder_ns) / sizeof(ladder_ns[0]))
+#define LADDER_PLANS_FROM 5
+
+static uint64_t clamp_u64(uint64_t v, uint64_t lo, uint64_t hi)
+{
+	if (v < lo)
+		return lo;
+	return v > hi ? hi : v;
+}
+
+void ember_cadence_init(struct ember_cadence *c, const struct ember_cadence_params *params)
+{
+	*c = (struct ember_cadence){.window_ns = 100 * NSEC_PER_MSEC};
+	ember_cadence_set(c, params);
+}
+
+void ember_cadence_set(struct ember_cadence *c, const struct ember_cadence_params *params)
+{
+	c->params = *params;
+	if (!c->params.min_window_ns)
+		c->params.min_window_ns = DEFAULT_MIN_WINDOW_NS;
+	if (!c->params.full_every)
+		c->params.full_every = DEFAULT_FULL_EVERY;
+}
+
+void ember_cadence_warm_up(struct ember_cadence *c)
+{
+	c->warm = 0;
+	c->opened = false;
+	c->settled = false;
+}
+
+/* Half-way towards the window that suits the threshold (in octaves, a factor of 2 at most). */
+static void adapt_window(struct ember_cadence *c, uint8_t threshold_level)
+{
+	uint64_t want = ember_level_interval_ns(threshold_level) / WINDOWS_PER_TOUCH;
+	uint64_t min = c->params.min_window_ns;
+
+	/* while the scan itself takes its time, windows differ between first and last page */
+	if (min < 2 * c->scan_wall_ns)
+		min = 2 * c->scan_wall_ns;
+	want = clamp_u64(want, c->window_ns / 2, c->window_ns * 2);
+	c->window_ns = clamp_u64(want, min, c->params.period_ns);
+}
+
+static uint64_t average(uint64_t old, uint64_t new)
+{
+	return old ? (3 * old + new) / 4 : new;
+}
+
+static void learn(struct ember_cadence *c, const struct ember_cadence_obs *obs)
+{
+	if (obs->cost_ns)
+		c->scan_cost_ns = average(c->scan_cost_ns, obs->cost_ns);
+	if (obs->scan_ns)
+		c->scan_wall_ns = average(c->scan_wall_ns, obs->scan_ns);
+	if (obs->planned) {
+		c->settled = obs->settled;
+		adapt_window(c, obs->threshold_level);
+	}
+}
+
+/* Scans that the budget pays for in one period. */
+static uint64_t affordable(const struct ember_cadence *c, unsigned int times)
+{
+	uint64_t budget_ns = c->params.period_ns / 10000 * c->params.cpu_budget_bp * times;
+
+	if (!c->params.cpu_budget_bp || !c->scan_cost_ns)
+		return UINT64_MAX;
+	return budget_ns / c->scan_cost_ns;
+}
+
+static bool one_scan_per_period(const struct ember_cadence *c)
+{
+	return c->window_ns > c->params.period_ns / 2;
+}
+
+/* Readings in the period that begins. */
+static uint8_t plan_readings(const struct ember_cadence *c)
+{
+	uint64_t scans = affordable(c, BUSY_BUDGET), fit = c->params.period_ns / c->window_ns;
+	uint64_t readings;
+
+	if (c->settled || one_scan_per_period(c))
+		return 1;
+	readings = scans > 2 ? scans - 1 : 1;
+	readings = readings < fit ? readings : fit - 1;
+	return clamp_u64(readings, 1, BUSY_READINGS);
+}
+
+/* The period, stretched so that its scans keep within the budget. */
+static uint64_t period(const struct ember_cadence *c)
+{
+	uint64_t scans = one_scan_per_period(c) ? 1 : 1 + (c->left ? c->left : 1);
+	uint64_t can = affordable(c, c->settled ? 1 : BUSY_BUDGET);
+
+	if (can >= scans)
+		return c->params.period_ns;
+	return scans * c->scan_cost_ns * 10000 /
+	       (c->params.cpu_budget_bp * (c->settled ? 1 : BUSY_BUDGET));
+}
+
+static void warm_step(struct ember_cadence *c, struct ember_cadence_step *step)
+{
+	step->next_scan_in_ns = ladder_ns[c->warm];
+	if (!c->warm) {
+		/* where everything lies; since when its bits have been gathering nobody knows */
+		step->role = EMBER_SCAN_CLEARING;
+		step->scan_flags |= EMBER_SCAN_FULL | EMBER_SCAN_COLD;
+		step->score = false;
+	}
+	step->plan = c->warm >= LADDER_PLANS_FROM;
+	c->left = 0;
+	c->warm++;
+}
+
+static void opening_step(struct ember_cadence *c, struct ember_cadence_step *step)
+{
+	uint64_t windows, rest;
+
+	c->left = plan_readings(c);
+	windows = c->left * c->window_ns;
+	rest = period(c) > windows ? period(c) - windows : 0;
+	step->role = EMBER_SCAN_CLEARING;
+	step->next_scan_in_ns = rest;
+	step->score = rest / c->window_ns < SATURATED_TOUCHES * WINDOWS_PER_TOUCH;
+	c->opened = true;
+}
+
+static void reading_step(struct ember_cadence *c, struct ember_cadence_step *step)
+{
+	if (one_scan_per_period(c) && !c->opened) {
+		c->left = 1;
+		step->next_scan_in_ns = period(c);
+	} else {
+		step->next_scan_in_ns = c->window_ns;
+	}
+	c->left--;
+	step->plan = !c->left;
+	if (c->left)
+		return;
+	c->opened = false;
+	if (++c->nr_periods % c->params.full_every == 0)
+		step->scan_flags |= EMBER_SCAN_FULL | EMBER_SCAN_COLD;
+}
+
+struct ember_cadence_step ember_cadence_next(struct ember_cadence *c,
+					     const struct ember_cadence_obs *obs)
+{
+	struct ember_cadence_step step = {.scan_flags = EMBER_SCAN_CLEAR | EMBER_SCAN_FLUSH,
+					  .role = EMBER_SCAN_READING,
+					  .score = true};
+
+	learn(c, obs);
+	if (c->warm < LADDER_STEPS)
+		warm_step(c, &step);
+	else if (c->opened || one_scan_per_period(c))
+		reading_step(c, &step);
+	else
+		opening_step(c, &step);
+	step.window_ns = c->window_ns;
+	step.prior_level = ember_level_of_interval(c->window_ns * WINDOWS_PER_TOUCH);
+	return step;
+}
