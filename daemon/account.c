@@ -5,16 +5,16 @@
 
 #define PAGE_SHIFT 12
 
-#define X(name, word, sentence) [EMBER_OUTCOME_##name] = {word, sentence},
-static const char *const outcomes[][2] = {EMBER_OUTCOMES(X)};
+#define X(name, word, sentence) [EMBER_FATE_##name] = {word, sentence},
+static const char *const outcomes[][2] = {EMBER_FATES(X)};
 #undef X
 
-const char *ember_outcome_word(enum ember_outcome outcome)
+const char *ember_fate_word(enum ember_fate outcome)
 {
 	return outcomes[outcome][0];
 }
 
-const char *ember_outcome_sentence(enum ember_outcome outcome)
+const char *ember_fate_sentence(enum ember_fate outcome)
 {
 	return outcomes[outcome][1];
 }
@@ -39,12 +39,12 @@ void ember_account_submitted(struct ember_account *acct, struct ember_regions *r
 
 /* A reader of run lengths, one page at a time. */
 struct runs {
-	const struct ember_outcome_run *run;
+	const struct ember_fate_run *run;
 	size_t nr;
 	uint32_t used; /* of the first */
 };
 
-static enum ember_outcome next_outcome(struct runs *runs)
+static enum ember_fate next_outcome(struct runs *runs)
 {
 	uint32_t outcome;
 
@@ -54,27 +54,27 @@ static enum ember_outcome next_outcome(struct runs *runs)
 		runs->used = 0;
 	}
 	if (!runs->nr)
-		return EMBER_OUTCOME_UNKNOWN;
+		return EMBER_FATE_UNKNOWN;
 	runs->used++;
 	outcome = runs->run->outcome;
-	return outcome < EMBER_NR_OUTCOMES ? outcome : EMBER_OUTCOME_FAILED;
+	return outcome < EMBER_NR_FATES ? outcome : EMBER_FATE_FAILED;
 }
 
 static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, uint64_t addr,
-		      enum ember_outcome outcome, uint64_t now_ns)
+		      enum ember_fate outcome, uint64_t now_ns)
 {
 	switch (outcome) {
-	case EMBER_OUTCOME_MOVED:
+	case EMBER_FATE_MOVED:
 		ember_cooldown_moved(cd, &move->id, addr, move->direction == EMBER_PROMOTE, now_ns);
 		break;
-	case EMBER_OUTCOME_PINNED:
-	case EMBER_OUTCOME_SHARED:
-	case EMBER_OUTCOME_KIND:
-	case EMBER_OUTCOME_DENIED:
+	case EMBER_FATE_PINNED:
+	case EMBER_FATE_SHARED:
+	case EMBER_FATE_KIND:
+	case EMBER_FATE_DENIED:
 		ember_cooldown_refused(cd, &move->id, addr, true, now_ns);
 		break;
-	case EMBER_OUTCOME_BUSY:
-	case EMBER_OUTCOME_FAILED:
+	case EMBER_FATE_BUSY:
+	case EMBER_FATE_FAILED:
 		ember_cooldown_refused(cd, &move->id, addr, false, now_ns);
 		break;
 	default:
@@ -93,11 +93,11 @@ static void account_region(struct ember_book *book, struct ember_cooldown *cd,
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = mr->pages[w]; bits; bits &= bits - 1) {
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
-			enum ember_outcome outcome = next_outcome(runs);
+			enum ember_fate outcome = next_outcome(runs);
 
 			book->tried++;
 			book->outcome[outcome]++;
-			if (outcome == EMBER_OUTCOME_MOVED || outcome == EMBER_OUTCOME_ALREADY)
+			if (outcome == EMBER_FATE_MOVED || outcome == EMBER_FATE_ALREADY)
 				ret_there[w] |= bits & -bits;
 			feed_back(cd, move, mr->addr + ((uint64_t)page << PAGE_SHIFT), outcome,
 				  now_ns);
@@ -120,11 +120,11 @@ static void settle_region(struct ember_regions *rs, const struct ember_move *mov
 uint64_t ember_account_result(struct ember_account *acct, struct ember_regions *rs,
 			      struct ember_cooldown *cooldown, const struct ember_move *move,
 			      const struct ember_move_region *regions,
-			      const struct ember_outcome_run *runs, size_t nr_runs, uint64_t now_ns)
+			      const struct ember_fate_run *runs, size_t nr_runs, uint64_t now_ns)
 {
 	struct ember_book *book = &acct->books[move->direction][move->mover];
 	uint64_t bytes = (uint64_t)move->nr_pages << PAGE_SHIFT;
-	uint64_t before = book->outcome[EMBER_OUTCOME_MOVED];
+	uint64_t before = book->outcome[EMBER_FATE_MOVED];
 	struct runs reader = {.run = runs, .nr = nr_runs};
 
 	for (uint32_t i = 0; i < move->nr_regions; i++) {
@@ -136,7 +136,7 @@ uint64_t ember_account_result(struct ember_account *acct, struct ember_regions *
 	acct->inflight_bytes[move->dest] -=
 		bytes < acct->inflight_bytes[move->dest] ? bytes : acct->inflight_bytes[move->dest];
 	acct->nr_moves_done++;
-	return book->outcome[EMBER_OUTCOME_MOVED] - before;
+	return book->outcome[EMBER_FATE_MOVED] - before;
 }
 
 void ember_account_sum(const struct ember_account *acct, enum ember_direction direction,
@@ -147,7 +147,7 @@ void ember_account_sum(const struct ember_account *acct, enum ember_direction di
 		const struct ember_book *book = &acct->books[direction][m];
 
 		ret->tried += book->tried;
-		for (int o = 0; o < EMBER_NR_OUTCOMES; o++)
+		for (int o = 0; o < EMBER_NR_FATES; o++)
 			ret->outcome[o] += book->outcome[o];
 	}
 }

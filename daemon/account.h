@@ -13,41 +13,49 @@
 #include "plan.h"
 #include "region.h"
 
-/* What became of one page. The edges map the module's and move_pages(2)'s codes to these. */
-#define EMBER_OUTCOMES(X)                                                                          \
-	X(UNKNOWN, "unknown", "no answer (lost, cancelled)")                                       \
+/*
+ * What became of one page, whoever moved it. A superset of the module's outcomes
+ * (include/uapi/linux/ember.h) and of what move_pages(2) says; the words are those of the
+ * module where it has one.
+ */
+#define EMBER_FATES(X)                                                                             \
+	X(UNKNOWN, "unknown", "no answer (lost)")                                                  \
 	X(MOVED, "moved", "now on the node asked for")                                             \
 	X(ALREADY, "already-there", "was on that node before")                                     \
 	X(NOT_PRESENT, "not-present", "no page at this address any more")                          \
-	X(BUSY, "busy", "locked, under writeback or isolated by somebody else; tried again later") \
+	X(BUSY, "busy", "locked or isolated by somebody else at that moment")                      \
+	X(WRITEBACK, "writeback", "being written to swap")                                         \
+	X(RACED, "raced", "changed between the look and the move")                                 \
 	X(PINNED, "pinned", "held by I/O or a device")                                             \
 	X(SHARED, "shared", "mapped by several processes")                                         \
 	X(KIND, "kind", "a kind of page this mover does not move")                                 \
+	X(LARGE, "large-folio", "part of a huge page, which the module leaves whole")              \
 	X(NO_MEMORY, "no-memory", "no free page on that node")                                     \
 	X(DENIED, "denied", "not permitted (cpuset, policy, capability)")                          \
 	X(GONE, "gone", "the process is gone or has another address space")                        \
+	X(CANCELLED, "cancelled", "not tried: ember was stopping")                                 \
 	X(FAILED, "failed", "another error")
 
-enum ember_outcome {
-#define X(name, word, sentence) EMBER_OUTCOME_##name,
-	EMBER_OUTCOMES(X)
+enum ember_fate {
+#define X(name, word, sentence) EMBER_FATE_##name,
+	EMBER_FATES(X)
 #undef X
-	    EMBER_NR_OUTCOMES,
+	    EMBER_NR_FATES,
 };
 
-const char *ember_outcome_word(enum ember_outcome outcome);
-const char *ember_outcome_sentence(enum ember_outcome outcome);
+const char *ember_fate_word(enum ember_fate outcome);
+const char *ember_fate_sentence(enum ember_fate outcome);
 
 /* @nr_pages consecutive selected pages with the same outcome. */
-struct ember_outcome_run {
-	uint32_t outcome; /* enum ember_outcome */
+struct ember_fate_run {
+	uint32_t outcome; /* enum ember_fate */
 	uint32_t nr_pages;
 };
 
 /* 4 KiB pages, since the start. */
 struct ember_book {
 	uint64_t tried;
-	uint64_t outcome[EMBER_NR_OUTCOMES]; /* their sum is .tried */
+	uint64_t outcome[EMBER_NR_FATES]; /* their sum is .tried */
 };
 
 struct ember_account {
@@ -66,14 +74,14 @@ void ember_account_submitted(struct ember_account *acct, struct ember_regions *r
 
 /*
  * The result of @move: run lengths over its selected pages in ascending order of address, region by
- * region as in @regions. Pages beyond the last run count as EMBER_OUTCOME_UNKNOWN; runs beyond
+ * region as in @regions. Pages beyond the last run count as EMBER_FATE_UNKNOWN; runs beyond
  * the last page are ignored. @rs NULL: the process is gone, only the books are kept.
  * Returns the number of pages that moved.
  */
 uint64_t ember_account_result(struct ember_account *acct, struct ember_regions *rs,
 			      struct ember_cooldown *cooldown, const struct ember_move *move,
 			      const struct ember_move_region *regions,
-			      const struct ember_outcome_run *runs, size_t nr_runs,
+			      const struct ember_fate_run *runs, size_t nr_runs,
 			      uint64_t now_ns);
 
 /* Sum over movers. */
