@@ -45,7 +45,7 @@ module_exit(ember_exit);
 MODULE_DESCRIPTION("Page migration and access bits for tiered memory");
 MODULE_AUTHOR("ember developers");
 MODULE_LICENSE("GPL");
-MODULE_VERSION("0.1");
+MODULE_VERSION(EMBER_VERSION);
 /*
  * No MODULE_ALIAS_GENL_FAMILY: an unprivileged lookup of the family must not load
  * the module.

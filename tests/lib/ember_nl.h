@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Speaking the netlink family "ember" from tests. Raw netlink on purpose: the tests
+ * must be able to send what a library refuses to build, and must not share mistakes
+ * with the daemon's client.
+ *
+ * Functions return 0 or a count on success and a negative errno otherwise.
+ */
+#ifndef EMBER_TESTS_EMBER_NL_H
+#define EMBER_TESTS_EMBER_NL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include <linux/ember.h>
+
+#define EMBER_NL_REGION_PAGES 512
+#define EMBER_NL_REGION_BYTES (2UL << 20)
+
+struct ember_identity {
+	uint32_t tgid;
+	uint64_t start_ns;
+	uint32_t exec_id;
+};
+
+struct ember_nl_region {
+	uint64_t addr;
+	uint64_t pages[8];		    /* asked */
+	unsigned int nr_runs;		    /* of a result */
+	struct ember_run runs[EMBER_NL_REGION_PAGES];
+};
+
+/* A request, and later its result. */
+struct ember_nl_job {
+	uint64_t id;
+	struct ember_identity target;
+	uint32_t node;
+	uint32_t flags;
+	unsigned int nr_regions;
+	struct ember_nl_region regions[EMBER_MAX_REGIONS];
+	/* Result. */
+	uint32_t state;
+	int32_t status;
+	uint64_t time_ns;
+	uint32_t nr_asked;
+	uint32_t nr_moved;
+};
+
+struct ember_nl_info {
+	uint32_t abi;
+	uint32_t features;
+	uint32_t max_regions;
+	uint32_t credits;
+	char version[64];
+};
+
+/* A netlink message under construction, or a received payload. */
+struct ember_nl_msg {
+	size_t len;
+	uint8_t data[65536];
+};
+
+struct ember_nl {
+	int fd;
+	uint16_t family;
+	uint32_t seq;
+	unsigned int nr_early; /* RESULTs that came while something else was awaited */
+	struct ember_nl_job *early[4 * EMBER_CREDITS];
+};
+
+int ember_nl_open(struct ember_nl *nl);
+void ember_nl_close(struct ember_nl *nl);
+/* Identity of the calling process. Needs CAP_BPF and CAP_PERFMON. */
+int ember_nl_self(struct ember_identity *ret_identity);
+
+int ember_nl_get_info(struct ember_nl *nl, struct ember_nl_info *ret_info);
+int ember_nl_migrate(struct ember_nl *nl, const struct ember_nl_job *job);
+int ember_nl_wait(struct ember_nl *nl, struct ember_nl_job *job, int timeout_ms);
+int ember_nl_get_result(struct ember_nl *nl, struct ember_nl_job *job);
+int ember_nl_ack(struct ember_nl *nl, uint64_t id);
+int ember_nl_cancel(struct ember_nl *nl, uint64_t id);
+int ember_nl_dump(struct ember_nl *nl, struct ember_nl_job *ret_jobs, unsigned int max);
+
+/* Message building, for tests that send nonsense. */
+void ember_nl_msg_init(struct ember_nl_msg *msg, uint16_t type, uint16_t flags, uint8_t cmd);
+void *ember_nl_put(struct ember_nl_msg *msg, uint16_t type, const void *data, size_t len);
+void ember_nl_put_u32(struct ember_nl_msg *msg, uint16_t type, uint32_t value);
+void ember_nl_put_u64(struct ember_nl_msg *msg, uint16_t type, uint64_t value);
+size_t ember_nl_nest(struct ember_nl_msg *msg, uint16_t type);
+void ember_nl_nest_end(struct ember_nl_msg *msg, size_t nest);
+/* Sends and returns the error of the acknowledgement. */
+int ember_nl_send(struct ember_nl *nl, struct ember_nl_msg *msg);
+
+/* A job for nr pages from addr; mask: byte per page, 0: not asked; NULL: all. */
+int ember_nl_job_fill(struct ember_nl_job *job, const void *addr, size_t nr, const uint8_t *mask);
+/* Checks that the runs cover what was asked; writes them to a byte per page from addr. */
+int ember_nl_job_outcomes(const struct ember_nl_job *job, const void *addr, size_t nr,
+			  uint8_t *outcome);
+/* As many requests in turn as it takes. Returns the number of pages moved. */
+long ember_nl_move(struct ember_nl *nl, const struct ember_identity *target, const void *addr,
+		   size_t nr, const uint8_t *mask, uint32_t node, uint32_t flags,
+		   uint8_t *outcome);
+
+const char *ember_outcome_name(unsigned int outcome);
+
+#endif /* EMBER_TESTS_EMBER_NL_H */
