@@ -106,6 +106,7 @@ USER_BIN := $(if $(DAEMON_SRC),$(OBJ)/emberd) $(if $(HELPER_SRC),$(OBJ)/ember-he
 user: $(USER_BIN) ## build everything but the module
 
 # --- Module: kbuild wants its sources in the build directory, one copy per kernel ------------------
+# MAKEFLAGS is emptied because our O= on the command line would become kbuild's.
 kmod: $(if $(wildcard kmod/Kbuild),$(KVER:%=$(OBJ)/kmod-%/ember.ko)) ## build the module for each kernel in KVER
 
 KMOD_SRC := $(wildcard kmod/*.c kmod/*.h kmod/Kbuild include/uapi/linux/*.h include/ember/*.h)
@@ -114,7 +115,7 @@ $(OBJ)/kmod-%/ember.ko: $(KMOD_SRC)
 	$(call msg,KMOD,$*)
 	@[ -e /lib/modules/$*/build ] || { echo "no headers for kernel $*: install linux-headers-$*" >&2; exit 1; }
 	$(Q)mkdir -p $(OBJ)/kmod-$* && cp -u --parents $(KMOD_SRC) $(OBJ)/kmod-$*/
-	$(Q)$(MAKE) -s -C /lib/modules/$*/build M=$(OBJ)/kmod-$*/kmod \
+	$(Q)MAKEFLAGS= $(MAKE) -s -C /lib/modules/$*/build M=$(OBJ)/kmod-$*/kmod \
 		EMBER_INCLUDE=$(OBJ)/kmod-$*/include EMBER_VERSION=$(VERSION) modules
 	$(Q)cp $(OBJ)/kmod-$*/kmod/ember.ko $@
 
