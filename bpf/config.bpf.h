@@ -7,19 +7,13 @@
 #ifndef EMBER_CONFIG_BPF_H
 #define EMBER_CONFIG_BPF_H
 
-struct ember_bpf_config {
-	/*
-	 * Sampled faults of an untracked process between reports of its growth; each
-	 * report doubles the distance to the next. 0: no reports.
-	 */
-	__u32 grow_samples;
-	/* Report fork and exec of every process, not only of tracked ones. */
-	__u32 all_processes;
-};
+/*
+ * Sampled faults of an untracked process between reports of its growth; each report
+ * doubles the distance to the next. 0: no reports.
+ */
+const volatile __u32 grow_samples __weak = 64;
 
-const volatile struct ember_bpf_config ember_config __weak = {
-	.grow_samples = 64,
-	.all_processes = 1,
-};
+/* Report fork and exec of every process, not only of tracked ones. */
+const volatile bool all_processes __weak = true;
 
 #endif /* EMBER_CONFIG_BPF_H */

@@ -37,12 +37,12 @@ static __always_inline struct growth *growth_of(struct task_struct *task, __u32 
 	return bpf_map_lookup_elem(&growing, &tgid);
 }
 
-/* True at ember_config.grow_samples times a power of two. */
+/* True at grow_samples times a power of two. */
 static __always_inline bool is_report_due(__u64 nr_samples)
 {
-	__u64 times = nr_samples / ember_config.grow_samples;
+	__u64 times = nr_samples / grow_samples;
 
-	return nr_samples % ember_config.grow_samples == 0 && (times & (times - 1)) == 0;
+	return nr_samples % grow_samples == 0 && (times & (times - 1)) == 0;
 }
 
 static __always_inline void count_growth(struct task_struct *task, __u32 tgid)
@@ -50,7 +50,7 @@ static __always_inline void count_growth(struct task_struct *task, __u32 tgid)
 	struct growth *growth;
 	__u64 nr_samples;
 
-	if (!ember_config.grow_samples)
+	if (!grow_samples)
 		return;
 	growth = growth_of(task, tgid);
 	if (!growth)

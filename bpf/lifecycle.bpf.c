@@ -24,7 +24,7 @@ int BPF_PROG(ember_fork, struct task_struct *parent, struct task_struct *child)
 {
 	if (child->pid != child->tgid)
 		return 0;
-	if (ember_config.all_processes || is_tracked(parent))
+	if (all_processes || is_tracked(parent))
 		emit(child, EMBER_EVENT_FORK, parent->tgid);
 	return 0;
 }
@@ -35,7 +35,7 @@ int BPF_PROG(ember_exec, struct task_struct *task)
 	__u32 tgid = task->tgid;
 	bool was_tracked = !bpf_map_delete_elem(&tracked, &tgid);
 
-	if (ember_config.all_processes || was_tracked)
+	if (all_processes || was_tracked)
 		emit(task, EMBER_EVENT_EXEC, was_tracked);
 	return 0;
 }
