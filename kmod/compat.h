@@ -6,6 +6,7 @@
 #ifndef EMBER_COMPAT_H
 #define EMBER_COMPAT_H
 
+#include <linux/btf.h>
 #include <linux/mm.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
@@ -36,6 +37,22 @@ static inline bool ember_pte_is_device(pte_t pte)
 {
 	return is_device_private_entry(pte_to_swp_entry(pte));
 }
+#endif
+
+/* In 7.3 every kfunc takes trusted arguments only, and the flag of 6.12 is gone. */
+#ifndef KF_TRUSTED_ARGS
+#define KF_TRUSTED_ARGS 0
+#endif
+
+/*
+ * Is a folio mapped by more than one process? For small ones both names count
+ * mappings; for large ones 6.12's guesses from the first page and may miss sharing,
+ * 7.3's errs the other way.
+ */
+#ifdef EMBER_HAVE_FOLIO_MAYBE_MAPPED_SHARED
+#define ember_folio_mapped_shared folio_maybe_mapped_shared
+#else
+#define ember_folio_mapped_shared folio_likely_mapped_shared
 #endif
 
 #endif /* EMBER_COMPAT_H */

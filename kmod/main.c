@@ -3,13 +3,15 @@
  * ember: moves pages of processes between memories when a privileged client asks.
  *
  * Bring-up in the order of dependence, take-down in the mirror order. The netlink
- * family is the only way in, so it comes up last and goes down first: when
- * ember_genl_exit() returns, no request can arrive any more, and
- * ember_clients_exit() then ends the ones under way.
+ * family comes up last and goes down first: when ember_genl_exit() returns, no request
+ * can arrive any more, and ember_clients_exit() then ends the ones under way. The
+ * other way in, the access-bit kfunc, cannot be open by then: a loaded BPF program
+ * that uses it holds the module.
  */
 #include <linux/init.h>
 #include <linux/module.h>
 
+#include "access.h"
 #include "client.h"
 #include "genl.h"
 
@@ -20,14 +22,17 @@ static int __init ember_init(void)
 	err = ember_clients_init();
 	if (err)
 		return err;
-	/* Access-bit kfunc: ember_access_init() comes here, ... */
-	err = ember_genl_init();
+	err = ember_access_init();
 	if (err)
 		goto exit_clients;
+	err = ember_genl_init();
+	if (err)
+		goto exit_access;
 	return 0;
 
+exit_access:
+	ember_access_exit();
 exit_clients:
-	/* ... and ember_access_exit() here, ... */
 	ember_clients_exit();
 	return err;
 }
@@ -35,7 +40,7 @@ exit_clients:
 static void __exit ember_exit(void)
 {
 	ember_genl_exit();
-	/* ... and here. */
+	ember_access_exit();
 	ember_clients_exit();
 }
 
