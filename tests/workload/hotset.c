@@ -454,21 +454,25 @@ static void print_event(const struct options *o, const char *text, const char *n
 	fflush(stdout);
 }
 
-/* Returns -errno where a file that the user named cannot be written. */
+/*
+ * Returns -errno where a file that the user named cannot be written. The default is a virtio
+ * port: it must not block us when nobody listens at its other end.
+ */
 static int send_mark(const struct options *o, const char *name)
 {
 	const char *path = o->mark ? o->mark : DEFAULT_MARK;
+	int flags = O_WRONLY | O_APPEND | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
 	char line[32];
 	int fd, len, r = 0;
 
 	if (strcmp(path, "none") == 0)
 		return 0;
-	fd = open(path, O_WRONLY | O_APPEND | O_NOCTTY | O_CLOEXEC | (o->mark ? O_CREAT : 0), 0644);
+	fd = open(path, flags | (o->mark ? O_CREAT : 0), 0644);
 	if (fd < 0)
 		return o->mark ? -errno : 0;
 	len = snprintf(line, sizeof(line), "#%s\n", name);
-	if (write(fd, line, len) != len)
-		r = errno ? -errno : -EIO;
+	if (write(fd, line, len) != len && o->mark)
+		r = -EIO;
 	close(fd);
 	return r;
 }
