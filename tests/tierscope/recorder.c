@@ -184,14 +184,14 @@ static void *record(void *arg)
 	return NULL;
 }
 
-static int open_for_append(const char *path)
+static int open_for_append(const char *path, int flags)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	int fd = open(path, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC | flags, 0644);
 
 	return fd < 0 ? -errno : fd;
 }
 
-/* More than two memories do not show in the tiers' columns. */
+/* More than two memories do not show in the tiers' columns. Nobody else writes to this file. */
 static int open_mem_file(struct recorder *recorder)
 {
 	const struct options *options = recorder->options;
@@ -202,7 +202,7 @@ static int open_mem_file(struct recorder *recorder)
 	if (options->nr_mems <= 2)
 		return 0;
 	snprintf(path, sizeof(path), "%s.mem", options->out);
-	fd = open_for_append(path);
+	fd = open_for_append(path, O_TRUNC);
 	if (fd < 0)
 		return fd;
 	recorder->mem_fd = fd;
@@ -228,7 +228,7 @@ int recorder_open(struct recorder *recorder, const struct options *options,
 	recorder->phase_ns = recorder->load_ns;
 	recorder->dump_ns = recorder->load_ns;
 
-	recorder->fd = open_for_append(options->out);
+	recorder->fd = open_for_append(options->out, 0);
 	if (recorder->fd < 0)
 		return recorder->fd;
 	/* What an earlier run left in FILE is not ours to interpret. */
