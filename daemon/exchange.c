@@ -95,7 +95,7 @@ struct ember_exchange ember_exchange_find(const uint64_t candidates[EMBER_RANKS]
 	const struct walk coldest = walk_from(victims, 0, 1);
 	struct walk up = hottest, down = coldest, wish_up = hottest, wish_down = coldest;
 	uint64_t max_down = min_u64(min_u64(l->budget_down, l->lower_room), total(victims));
-	uint64_t debt = above_zero(-l->room), fillable = above_zero(l->room - (int64_t)l->slack);
+	uint64_t fillable = above_zero(l->room - (int64_t)l->slack);
 	struct ember_exchange ex = {0};
 	uint64_t filled, swapped, owed;
 
@@ -104,8 +104,9 @@ struct ember_exchange ember_exchange_find(const uint64_t candidates[EMBER_RANKS]
 
 	filled = fill(&up, min_u64(fillable, l->budget_up), l->min_rank);
 	swapped = swap_pairs(&up, &down, min_u64(l->budget_up - filled, max_down), l->min_rank);
-	/* a node in debt gives up two for one, and one for each that is sent from above */
-	owed = min_u64(debt, swapped + l->demand);
+	/* below its watermark a node gives two for one; what is sent from above it passes on */
+	owed = min_u64(above_zero(-l->transient_room), swapped);
+	owed += min_u64(above_zero(-l->room), l->demand);
 	ex.nr_down = min_u64(swapped + owed, max_down);
 	ex.nr_up = min_u64(filled + swapped, above_zero(l->transient_room + (int64_t)ex.nr_down));
 	cut(hottest, ex.nr_up, &ex.up_rank, &ex.up_at);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "gain.h"
 
-struct ember_gain ember_gains[EMBER_GAIN_MAX][2][2][EMBER_NR_X];
+struct ember_gain ember_gains[EMBER_NR_GAINS][2][2][EMBER_NR_X];
 
 #define ONE_Q16 65536ULL
 #define LOG2_E_Q16 94548ULL
@@ -53,10 +53,10 @@ static uint64_t young_gain_q16(int lx)
 	return (x << 16) / (e - ONE_Q16);
 }
 
-/* Sixths of an octave in 1/256 from 1 to 1 + @q16/@n. */
+/* Sixths of an octave in 1/256 from 1 to 1 + @q16 * 2/@n. */
 static int32_t octaves(uint64_t q16, unsigned int n)
 {
-	return (ember_log2_q8(ONE_Q16 + q16 / n) - ember_log2_q8(ONE_Q16)) *
+	return (ember_log2_q8(ONE_Q16 + 2 * q16 / n) - ember_log2_q8(ONE_Q16)) *
 	       EMBER_LEVELS_PER_OCTAVE;
 }
 
@@ -67,12 +67,18 @@ static int16_t step(unsigned int n, int young, int lx)
 
 	if (young)
 		return octaves(young_gain_q16(lx), n);
-	/* log2(1 + x/n) is log2(x/n) where x is large: no need of 2^30 in fixed point */
+	/* log2(1 + kx) is log2(kx) where x is large: no need of 2^30 in fixed point */
 	if (lx > X_LARGE)
-		down = lx * 256 - ember_log2_q8(n) * EMBER_LEVELS_PER_OCTAVE;
+		down = lx * 256 + (256 - ember_log2_q8(n)) * EMBER_LEVELS_PER_OCTAVE;
 	else
 		down = octaves(x_q16(lx), n);
 	return down > STEP_MAX ? -STEP_MAX : -down;
+}
+
+uint32_t ember_gain_info_q8(int lx)
+{
+	/* x * x/(exp(x)-1) */
+	return (x_q16(lx) * young_gain_q16(lx) >> 24) * EMBER_INFO_ONE;
 }
 
 static struct ember_gain gain(unsigned int n, int was_young, int young, int lx)
@@ -87,7 +93,7 @@ static struct ember_gain gain(unsigned int n, int was_young, int young, int lx)
 /* Constants that no one would want to read as numbers; done before main() starts threads. */
 __attribute__((constructor)) static void fill_gains(void)
 {
-	for (unsigned int n = 0; n < EMBER_GAIN_MAX; n++)
+	for (unsigned int n = 0; n < EMBER_NR_GAINS; n++)
 		for (int was = 0; was < 2; was++)
 			for (int young = 0; young < 2; young++)
 				for (int i = 0; i < EMBER_NR_X; i++)

@@ -6,14 +6,16 @@
  * p = 1 - exp(-x), x = r*d. The level is log r, so what one look says about it is the
  * derivative of the log likelihood: +x/(exp(x)-1) if young, -x if not. Both are near
  * nothing where nothing can be learnt (young at x >> 1, not young at x << 1), which is
- * what lets looks over windows of any length be added up. A look is given the weight
- * 1/n, n being the number of looks so far up to EMBER_GAIN_MAX:
+ * what lets looks over windows of any length be added up. What a look can tell is its Fisher
+ * information x^2/(exp(x)-1): next to nothing for x << 1 and x >> 1, 0.65 at best. With the
+ * information i gathered so far, up to EMBER_INFO_MAX, a look is given the Newton step's
+ * weight k = 1/i:
  *
- *	young:     r := r * (1 + x/(exp(x)-1) / n)
- *	not young: r := r / (1 + x/n)
+ *	young:     r := r * (1 + k*x/(exp(x)-1))
+ *	not young: r := r / (1 + k*x)
  *
- * The second is exact for a gamma prior of shape n; it holds for any x, so that a
- * hundred unwatched rounds are made up for in one step.
+ * The second is exact for a gamma prior of shape i; it holds for any x, so that a hundred
+ * unwatched rounds are made up for in one step.
  *
  * Momentum: two surprises of the same kind running (young twice at small x, not young
  * twice at large x) count four times: a page that changes is seen to within a few looks.
@@ -25,7 +27,12 @@
 
 #include "level.h"
 
-#define EMBER_GAIN_MAX 16 /* n at its largest: about that many looks are remembered */
+/* Information in sixteenths, and how finely the tables tell it. */
+#define EMBER_INFO_ONE 16
+#define EMBER_INFO_MAX 255
+#define EMBER_INFO_PER_GAIN 8 /* half a unit */
+#define EMBER_NR_GAINS (EMBER_INFO_MAX / EMBER_INFO_PER_GAIN + 1)
+
 /* log2(x) in sixths of an octave: wide enough for any level over any interval, no clamping. */
 #define EMBER_X_MIN (-180)
 #define EMBER_X_MAX 180
@@ -41,13 +48,16 @@ struct ember_gain {
 	uint8_t unused;
 };
 
-/* [looks so far - 1][young last time][young now][log2(x) - EMBER_X_MIN] */
-extern struct ember_gain ember_gains[EMBER_GAIN_MAX][2][2][EMBER_NR_X];
+/* [info / EMBER_INFO_PER_GAIN][young last time][young now][log2(x) - EMBER_X_MIN] */
+extern struct ember_gain ember_gains[EMBER_NR_GAINS][2][2][EMBER_NR_X];
 
 /*
  * log2(x) of level 0 over @interval_ns, in sixths of an octave: add the level to it. Held to
  * where every level stays inside the tables (from a microsecond to a day and a half).
  */
 int ember_gain_offset(uint64_t interval_ns);
+
+/* Information of one look at log2(x) @lx, in 1/256 of EMBER_INFO_ONE sixteenths. */
+uint32_t ember_gain_info_q8(int lx);
 
 #endif

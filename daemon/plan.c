@@ -22,8 +22,9 @@
 /* Touched less than once in 64 s: in the life of most memory it does not pay for its move. */
 #define MIN_RANK (EMBER_RANK_BASE + EMBER_LEVEL_1HZ - 6 * EMBER_LEVELS_PER_OCTAVE)
 
-/* Settled: of 1024 known pages at most so many are wanted elsewhere. */
-#define SETTLED_SHARE 1
+/* Settled: at most one known page in 1024 is wanted elsewhere, one in eight is little known. */
+#define SETTLED_ONE_IN 1024
+#define DOUBTFUL_ONE_IN 8
 
 /* Order of execution: what differs by less than two octaves goes in one bundle. */
 #define BUNDLE_RANKS (2 * EMBER_LEVELS_PER_OCTAVE)
@@ -736,6 +737,14 @@ static uint8_t threshold(const struct ember_plan *plan, const struct ember_topol
 	return rank - base < EMBER_LEVELS ? rank - base : EMBER_LEVELS - 1;
 }
 
+static bool is_settled(const struct ember_plan *plan)
+{
+	const struct ember_survey *s = &plan->work->survey;
+
+	return plan->nr_wanted * SETTLED_ONE_IN <= s->nr_pages &&
+	       s->nr_doubtful * DOUBTFUL_ONE_IN <= s->nr_pages;
+}
+
 static int make(struct ember_plan *plan, const struct ember_topology *topo,
 		const struct ember_plan_proc *procs, size_t nr_procs,
 		const struct ember_plan_limits *limits, const struct ember_cooldown *cooldown,
@@ -761,7 +770,7 @@ static int make(struct ember_plan *plan, const struct ember_topology *topo,
 			if (err < 0)
 				return err;
 		}
-	plan->settled = plan->nr_wanted * 1024 <= plan->work->survey.nr_pages * SETTLED_SHARE;
+	plan->settled = is_settled(plan);
 	return bundle(plan, procs, limits->max_regions_per_move);
 }
 

@@ -41,7 +41,7 @@ struct ember_region {
 	uint16_t nr_present; /* 4 KiB pages */
 	uint16_t nr_young;   /* in the last record */
 	uint8_t level;  /* heat of all pages (byte as in .heat) if .heat is NULL, else their mean */
-	uint8_t rounds; /* scored scans since the last surprise, saturating: the gain is 1/rounds */
+	uint8_t info; /* Fisher information gathered since the last surprise, in 1/16: sets the gain */
 	uint8_t mem;    /* mem index; bits of stored planes are 0 */
 	uint8_t plane_mask; /* enum ember_plane */
 	uint8_t kind : 4;   /* enum ember_region_kind */
@@ -49,7 +49,7 @@ struct ember_region {
 	uint8_t seen : 1;   /* reported in the pass under way */
 	uint8_t unused : 1;
 	uint8_t nr_inflight; /* submitted moves whose result is not in the books yet */
-	uint16_t unused2;
+	uint16_t info_stamp; /* .info_clock of the store when .info was last brought up to date */
 };
 _Static_assert(sizeof(struct ember_region) == 40, "the summary is paid for every populated region");
 
@@ -58,6 +58,8 @@ struct ember_regions {
 	struct ember_region *regions;
 	uint32_t nr;
 	uint32_t nr_alloc;
+	uint16_t info_clock; /* information that complete scans gave, in 1/16; wraps */
+	uint32_t info_rest_q8;
 	uint32_t clock_ms; /* time covered by complete scans: what was not watched did not pass */
 	uint64_t detail_bytes; /* heat and planes */
 };

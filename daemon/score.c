@@ -16,13 +16,13 @@
 #define NSEC_PER_MSEC 1000000ULL
 #define BATCH 128
 
-/* From so many looks on a region is expected to behave as its levels say ... */
-#define SURPRISE_MIN_ROUNDS 4
+/* With so much known a region is expected to behave as its levels say ... */
+#define SURPRISE_MIN_INFO (2 * EMBER_INFO_ONE)
 /* ... and is learnt afresh when one page in eight, where one in twenty may, does not. */
 #define SURPRISE_SHARE 8
 #define SURPRISE_MIN_PAGES 8
 
-/* Pages within one octave are one level; looked for every eighth round. */
+/* Pages within one octave are one level; looked for in one scan of eight. */
 #define MERGE_SPREAD EMBER_LEVELS_PER_OCTAVE
 #define MERGE_EVERY 8
 
@@ -44,7 +44,7 @@ static uint64_t draw(uint64_t *state)
 
 static struct look make_look(const struct ember_region *r, uint32_t stamp_ms, int offset)
 {
-	unsigned int n = r->rounds < EMBER_GAIN_MAX ? r->rounds : EMBER_GAIN_MAX - 1;
+	unsigned int n = r->info / EMBER_INFO_PER_GAIN;
 	struct look look = {.seed = r->addr ^ stamp_ms};
 
 	for (int was = 0; was < 2; was++)
@@ -82,6 +82,14 @@ static unsigned int look_at_pages(struct look *look, uint8_t *heat,
 			heat[i + j] = look_at(look, heat[i + j], bits & 1, dither, &surprises);
 	}
 	return surprises;
+}
+
+static void add_info(struct ember_region *r, uint16_t info_clock)
+{
+	uint32_t info = r->info + (uint16_t)(info_clock - r->info_stamp);
+
+	r->info = info < EMBER_INFO_MAX ? info : EMBER_INFO_MAX;
+	r->info_stamp = info_clock;
 }
 
 /* One level for all if the present pages differ by less than it takes to care. */
@@ -123,18 +131,21 @@ void ember_score_catch_up(struct ember_regions *rs, struct ember_region *r)
 	} else {
 		r->level = look_at(&look, r->level, 0, draw(&look.seed), &surprises);
 	}
+	add_info(r, rs->info_clock);
 	r->stamp_ms = rs->clock_ms;
 	r->nr_young = 0;
-	if (r->rounds < EMBER_GAIN_MAX)
-		r->rounds++;
 }
 
 void ember_score_begin(struct ember_score_pass *pass, struct ember_regions *rs,
 		       const struct ember_scan_info *info)
 {
 	*pass = (struct ember_score_pass){.regions = rs, .info = *info};
-	if (info->interval_ns)
+	if (info->interval_ns) {
 		pass->gain_offset = ember_gain_offset(info->interval_ns);
+		pass->info_rest_q8 = rs->info_rest_q8 +
+				     ember_gain_info_q8(info->prior_level + pass->gain_offset);
+		pass->info_clock = rs->info_clock + (pass->info_rest_q8 >> 8);
+	}
 	for (uint32_t i = 0; info->flags & EMBER_SCAN_FULL && i < rs->nr; i++)
 		rs->regions[i].seen = 0;
 }
@@ -168,7 +179,8 @@ static int admit_new_pages(struct ember_score_pass *pass, struct ember_region *r
 	if (!r->nr_present || nr_fresh > r->nr_present ||
 	    is_huge(r) != (rec->order_class == EMBER_ORDER_PMD)) {
 		ember_region_merge_heat(pass->regions, r, pass->info.prior_level);
-		r->rounds = 0;
+		r->info = 0;
+		r->info_stamp = pass->regions->info_clock;
 		return 0;
 	}
 	if (!nr_fresh)
@@ -182,7 +194,7 @@ static int admit_new_pages(struct ember_score_pass *pass, struct ember_region *r
 
 static bool surprising(const struct ember_region *r, unsigned int surprises)
 {
-	if (r->rounds < SURPRISE_MIN_ROUNDS || is_huge(r))
+	if (r->info < SURPRISE_MIN_INFO || is_huge(r))
 		return false;
 	return surprises >= SURPRISE_MIN_PAGES && surprises * SURPRISE_SHARE > r->nr_present;
 }
@@ -204,15 +216,14 @@ static int look_at_region(struct ember_score_pass *pass, struct ember_region *r,
 		if (err < 0)
 			return err;
 		surprises = look_at_pages(&look, r->heat, young);
-		if (r->rounds % MERGE_EVERY == MERGE_EVERY - 1 || r->rounds >= EMBER_GAIN_MAX)
+		if (draw(&look.seed) % MERGE_EVERY == 0)
 			merge_if_even(pass->regions, r);
 	}
 	if (surprising(r, surprises)) {
-		r->rounds = 0;
+		r->info = 0;
 		pass->stats.nr_surprises++;
 	}
-	if (r->rounds < EMBER_GAIN_MAX)
-		r->rounds++;
+	add_info(r, pass->info_clock);
 	return 0;
 }
 
@@ -297,7 +308,11 @@ void ember_score_end(struct ember_score_pass *pass, bool complete)
 
 	if (!complete || pass->stats.nr_nomem || pass->stats.nr_refused)
 		return;
-	rs->clock_ms += pass->info.interval_ns / NSEC_PER_MSEC;
+	if (pass->info.interval_ns) {
+		rs->clock_ms += pass->info.interval_ns / NSEC_PER_MSEC;
+		rs->info_clock = pass->info_clock;
+		rs->info_rest_q8 = pass->info_rest_q8 % 256;
+	}
 	if ((pass->info.flags & full) == full)
 		ember_regions_drop_unseen(rs);
 }

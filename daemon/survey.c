@@ -28,13 +28,17 @@ uint8_t ember_survey_rank_high(const struct ember_region_span *span, uint8_t lev
 	return clamp_rank(span->base + level + span->doubt);
 }
 
-/* How far a level may be off after @rounds looks, in sixths of an octave: falls as 1/sqrt(looks). */
-static uint8_t doubt_after(uint8_t rounds)
+/*
+ * How far a level may be off, in sixths of an octave: 1.6 standard deviations, which are
+ * 1/sqrt(information) in natural logarithms; no less than 4, for a level wanders by itself.
+ */
+static uint8_t doubt_of(uint8_t info)
 {
-	static const uint8_t doubt[EMBER_GAIN_MAX + 1] = {40, 20, 14, 11, 10, 9, 8, 7, 7,
-							  6,  6,  6,  5,  5,  5, 5, 5};
+	static const uint8_t doubt[EMBER_NR_GAINS] = {30, 20, 14, 11, 10, 9, 8, 7, 7, 7, 6,
+						      6,  6,  5,  5,  5, 5, 5, 5, 4, 4, 4,
+						      4,  4,  4,  4,  4, 4, 4, 4, 4, 4};
 
-	return doubt[rounds > EMBER_GAIN_MAX ? EMBER_GAIN_MAX : rounds];
+	return doubt[info / EMBER_INFO_PER_GAIN];
 }
 
 /* A rule's weight counts like so many times the touches; at most 6 octaves either way. */
@@ -147,7 +151,7 @@ static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, int
 		return EMBER_WHY_NOT_KIND;
 	if (r->nr_inflight)
 		return EMBER_WHY_NOT_IN_FLIGHT;
-	if (r->rounds < EMBER_SURVEY_MIN_ROUNDS)
+	if (!r->info)
 		return EMBER_WHY_NOT_NEW;
 	return EMBER_NR_WHY_NOT;
 }
@@ -215,7 +219,7 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 
 	*span = (struct ember_region_span){.down_min = EMBER_RANKS - 1};
 	span->base = (huge ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE) + bias_of(procs[proc].weight);
-	span->doubt = doubt_after(r->rounds);
+	span->doubt = doubt_of(r->info);
 	span->why_not = region_why_not(&procs[proc], class, r);
 	ember_survey_shared_elsewhere(s, proc, r, elsewhere);
 	for (uint16_t mems = ember_region_mems(r); mems && !err; mems &= mems - 1) {
@@ -234,6 +238,7 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 		n = add_pages(s, span, r, mask, counts);
 		s->nr_pages += n;
 		s->nr_huge += huge ? n : 0;
+		s->nr_doubtful += span->doubt > EMBER_DOUBT_GREAT ? n : 0;
 		if (tier == EMBER_NO_TIER)
 			plan->nr_why_not[EMBER_WHY_NOT_UNKNOWN_PLACE] += n;
 		else
@@ -279,7 +284,7 @@ static void reset(struct ember_survey *s)
 	memset(s->all, 0, sizeof(s->all));
 	if (s->nr_shared)
 		memset(s->shared, 0, s->nr_shared_alloc * sizeof(*s->shared));
-	s->nr_shared = s->nr_huge = s->nr_pages = 0;
+	s->nr_shared = s->nr_huge = s->nr_doubtful = s->nr_pages = 0;
 	s->nr_classes = 0;
 }
 

@@ -13,8 +13,8 @@
 /* Processes that may use the same nodes at the same distance are planned together. */
 #define EMBER_MAX_CLASSES 64
 
-/* Regions that were looked at less often are left where they are. */
-#define EMBER_SURVEY_MIN_ROUNDS 3
+/* In sixths of an octave: beyond it a level is still being found. */
+#define EMBER_DOUBT_GREAT 7
 
 /*
  * rank = level + base, clamped to 1..255. A huge page's level tells of 512 pages: 9 octaves
@@ -54,6 +54,7 @@ struct ember_survey {
 	struct ember_counts *counts[EMBER_MAX_NODES][EMBER_MAX_CLASSES]; /* NULL: no pages */
 	uint64_t all[EMBER_RANKS]; /* every page that is known, at its rank */
 	uint64_t nr_huge;	   /* of them, pages of huge regions */
+	uint64_t nr_doubtful; /* of them, pages of whose level little is known yet */
 	uint64_t nr_pages;
 	struct ember_region_span *spans; /* of all processes, one after the other */
 	size_t nr_spans;
