@@ -2,6 +2,7 @@
 #include "gain.h"
 
 struct ember_gain ember_gains[EMBER_NR_GAINS][2][2][EMBER_NR_X];
+uint8_t ember_gain_rows[EMBER_NR_GAINS][EMBER_LEVELS];
 
 #define ONE_Q16 65536ULL
 #define LOG2_E_Q16 94548ULL
@@ -99,4 +100,9 @@ __attribute__((constructor)) static void fill_gains(void)
 				for (int i = 0; i < EMBER_NR_X; i++)
 					ember_gains[n][was][young][i] =
 						gain(n + 1, was, young, i + EMBER_X_MIN);
+	for (unsigned int n = 0; n < EMBER_NR_GAINS; n++)
+		for (unsigned int below = 0; below < EMBER_LEVELS; below++)
+			ember_gain_rows[n][below] =
+				(n << 16) /
+				exp2_q16((below < 72 ? below : 72) * ONE_Q16 / EMBER_LEVELS_PER_OCTAVE);
 }

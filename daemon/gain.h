@@ -9,7 +9,9 @@
  * what lets looks over windows of any length be added up. What a look can tell is its Fisher
  * information x^2/(exp(x)-1): next to nothing for x << 1 and x >> 1, 0.65 at best. With the
  * information i gathered so far, up to EMBER_INFO_MAX, a look is given the Newton step's
- * weight k = 1/i:
+ * weight k = 1/i. A region keeps one i, for pages at the level of an unknown page (the prior,
+ * which follows the threshold); for colder ones it is less in proportion to their rate, for
+ * what is seldom touched is slowly known:
  *
  *	young:     r := r * (1 + k*x/(exp(x)-1))
  *	not young: r := r / (1 + k*x)
@@ -38,8 +40,8 @@
 #define EMBER_X_MAX 180
 #define EMBER_NR_X (EMBER_X_MAX - EMBER_X_MIN + 1)
 
-/* A look less likely than this is a surprise: young at x < 1/16, not young at x > 3. */
-#define EMBER_X_RARE (-24)
+/* A look less likely than this is a surprise: young at x < 1/32, not young at x > 3. */
+#define EMBER_X_RARE (-30)
 #define EMBER_X_SURE 10
 
 struct ember_gain {
@@ -56,6 +58,9 @@ extern struct ember_gain ember_gains[EMBER_NR_GAINS][2][2][EMBER_NR_X];
  * where every level stays inside the tables (from a microsecond to a day and a half).
  */
 int ember_gain_offset(uint64_t interval_ns);
+
+/* First index of ember_gains: [info / EMBER_INFO_PER_GAIN][levels below the prior] */
+extern uint8_t ember_gain_rows[EMBER_NR_GAINS][EMBER_LEVELS];
 
 /* Information of one look at log2(x) @lx, in 1/256 of EMBER_INFO_ONE sixteenths. */
 uint32_t ember_gain_info_q8(int lx);

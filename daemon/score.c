@@ -18,17 +18,19 @@
 
 /* With so much known a region is expected to behave as its levels say ... */
 #define SURPRISE_MIN_INFO (2 * EMBER_INFO_ONE)
-/* ... and is learnt afresh when one page in eight, where one in twenty may, does not. */
-#define SURPRISE_SHARE 8
+/* ... and is learnt afresh when one page in 16, where one in 25 may, does not. */
+#define SURPRISE_SHARE 16
 #define SURPRISE_MIN_PAGES 8
 
 /* Pages within one octave are one level; looked for in one scan of eight. */
 #define MERGE_SPREAD EMBER_LEVELS_PER_OCTAVE
 #define MERGE_EVERY 8
 
-/* Tables for one region and interval: index [young last time][young now][level]. */
+/* How pages of one region are looked at. */
 struct look {
-	const struct ember_gain *gains[2][2];
+	const uint8_t *rows; /* into ember_gains, by levels below the prior */
+	unsigned int prior;
+	unsigned int index; /* of level 0 in the last dimension of ember_gains */
 	uint64_t seed;
 };
 
@@ -42,15 +44,15 @@ static uint64_t draw(uint64_t *state)
 	return z ^ (z >> 31);
 }
 
-static struct look make_look(const struct ember_region *r, uint32_t stamp_ms, int offset)
+static struct look make_look(const struct ember_regions *rs, const struct ember_region *r,
+			     int offset)
 {
-	unsigned int n = r->info / EMBER_INFO_PER_GAIN;
-	struct look look = {.seed = r->addr ^ stamp_ms};
-
-	for (int was = 0; was < 2; was++)
-		for (int young = 0; young < 2; young++)
-			look.gains[was][young] = &ember_gains[n][was][young][offset - EMBER_X_MIN];
-	return look;
+	return (struct look){
+		.rows = ember_gain_rows[r->info / EMBER_INFO_PER_GAIN],
+		.prior = rs->prior_level,
+		.index = offset - EMBER_X_MIN,
+		.seed = r->addr ^ r->stamp_ms,
+	};
 }
 
 /* The new byte of a page; @dither 0..255 rounds. */
@@ -58,7 +60,8 @@ static uint8_t look_at(const struct look *look, uint8_t heat, unsigned int young
 		       unsigned int *surprises)
 {
 	unsigned int level = heat & EMBER_HEAT_LEVEL;
-	struct ember_gain g = look->gains[heat >> 7][young][level];
+	unsigned int row = look->rows[level < look->prior ? look->prior - level : 0];
+	struct ember_gain g = ember_gains[row][heat >> 7][young][look->index + level];
 	int to = ((int)level * 256 + g.step + dither) >> 8;
 
 	*surprises += g.surprise;
@@ -124,7 +127,7 @@ void ember_score_catch_up(struct ember_regions *rs, struct ember_region *r)
 
 	if (ms <= 0)
 		return;
-	look = make_look(r, rs->clock_ms, ember_gain_offset(ms * NSEC_PER_MSEC));
+	look = make_look(rs, r, ember_gain_offset(ms * NSEC_PER_MSEC));
 	if (r->heat) {
 		look_at_pages(&look, r->heat, none);
 		merge_if_even(rs, r);
@@ -140,6 +143,7 @@ void ember_score_begin(struct ember_score_pass *pass, struct ember_regions *rs,
 		       const struct ember_scan_info *info)
 {
 	*pass = (struct ember_score_pass){.regions = rs, .info = *info};
+	rs->prior_level = info->prior_level;
 	if (info->interval_ns) {
 		pass->gain_offset = ember_gain_offset(info->interval_ns);
 		pass->info_rest_q8 = rs->info_rest_q8 +
@@ -203,7 +207,7 @@ static bool surprising(const struct ember_region *r, unsigned int surprises)
 static int look_at_region(struct ember_score_pass *pass, struct ember_region *r,
 			  const uint64_t young[EMBER_PLANE_WORDS], unsigned int nr_young)
 {
-	struct look look = make_look(r, r->stamp_ms, pass->gain_offset);
+	struct look look = make_look(pass->regions, r, pass->gain_offset);
 	bool uniform = !nr_young || nr_young == r->nr_present; /* all alike */
 	unsigned int surprises = 0;
 	int err;
