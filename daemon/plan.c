@@ -218,9 +218,9 @@ static void sum_up(struct exchange_ctx *x)
 		lower |= below;
 		for (uint16_t mems = x->from_mems; x->may_up[c] && mems; mems &= mems - 1)
 			if (s->counts[__builtin_ctz(mems)][c])
-				add_counts(x->candidates, s->counts[__builtin_ctz(mems)][c]->up);
+				add_counts(x->candidates, s->counts[__builtin_ctz(mems)][c]->pages);
 		if (x->may_down[c] && s->counts[x->node][c])
-			add_counts(x->victims, s->counts[x->node][c]->down);
+			add_counts(x->victims, s->counts[x->node][c]->pages);
 	}
 	for (; lower; lower &= lower - 1)
 		x->limits.lower_room += x->w->transient[__builtin_ctz(lower)];
@@ -289,13 +289,10 @@ static void eligible(const struct exchange_ctx *x, const struct picker *p, uint3
 		ret[w] &= ~mask[w];
 }
 
-static uint8_t page_rank(const struct picker *p, const struct ember_region *r,
+static uint8_t page_rank(const struct exchange_ctx *x, const struct ember_region *r,
 			 const struct ember_region_span *span, unsigned int page)
 {
-	uint8_t level = ember_region_page_level(r, page);
-
-	return p->direction == EMBER_PROMOTE ? ember_survey_rank_low(span, level)
-					     : ember_survey_rank_high(span, level);
+	return ember_survey_rank(&x->w->survey, span, ember_region_page_level(r, page));
 }
 
 /* Narrow @mask down to what passes. A huge page moves whole or not at all. */
@@ -308,7 +305,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++) {
 		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
-			uint8_t rank = page_rank(p, r, span, page);
+			uint8_t rank = page_rank(x, r, span, page);
 
 			if (passes_cut(p, rank) &&
 			    !held_back(x, p, page_addr(r, page), proc, rank) &&
@@ -319,7 +316,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 	}
 	if (huge && !p->blocked &&
 	    (weight(mask) != r->nr_present ||
-	     !take_place(p, page_rank(p, r, span, 0), r->nr_present)))
+	     !take_place(p, page_rank(x, r, span, 0), r->nr_present)))
 		memset(mask, 0, EMBER_PLANE_WORDS * sizeof(*mask));
 }
 
@@ -331,8 +328,8 @@ static bool worth_a_look(const struct exchange_ctx *x, const struct picker *p, u
 	if (class == UINT8_MAX || span->why_not != EMBER_NR_WHY_NOT)
 		return false;
 	if (p->direction == EMBER_PROMOTE)
-		return x->may_up[class] && span->up_max >= p->rank;
-	return x->may_down[class] && span->down_min <= p->rank;
+		return x->may_up[class] && span->rank_max >= p->rank;
+	return x->may_down[class] && span->rank_min <= p->rank;
 }
 
 /* Take @mask of @r out of the counts, so that slower tiers do not plan it again. */
@@ -344,12 +341,9 @@ static void uncount(struct exchange_ctx *x, uint32_t proc, const struct ember_re
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
-			uint8_t level = ember_region_page_level(r, page);
-			struct ember_counts *counts =
-				x->w->survey.counts[ember_region_page_mem(r, page)][class];
+			uint8_t mem = ember_region_page_mem(r, page);
 
-			counts->up[ember_survey_rank_low(span, level)]--;
-			counts->down[ember_survey_rank_high(span, level)]--;
+			x->w->survey.counts[mem][class]->pages[page_rank(x, r, span, page)]--;
 		}
 }
 
@@ -430,7 +424,7 @@ static int add_items(struct exchange_ctx *x, const struct picker *p, uint32_t pr
 		item.order = p->direction == EMBER_DEMOTE ? UINT8_MAX - x->tier : x->tier;
 		item.region.addr = r->addr;
 		item.region.nr_pages = n;
-		item.region.rank = p->direction == EMBER_PROMOTE ? span->up_max : span->down_min;
+		item.region.rank = p->direction == EMBER_PROMOTE ? span->rank_max : span->rank_min;
 		item.region.src = ember_region_page_mem(
 			r, first * 64 + __builtin_ctzll(by_mover[m][first]));
 		memcpy(item.region.pages, by_mover[m], sizeof(item.region.pages));
@@ -757,7 +751,8 @@ static int make(struct ember_plan *plan, const struct ember_topology *topo,
 				 .now_ns = now_ns,
 				 .plan = plan,
 				 .w = plan->work};
-	int err = ember_survey_take(&plan->work->survey, plan, topo, procs, nr_procs);
+	int err = ember_survey_take(&plan->work->survey, plan, topo, procs, nr_procs,
+				    limits->calibration);
 
 	if (err < 0)
 		return err;

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "calibrate.h"
 #include "cooldown.h"
 #include "proc_id.h"
 #include "region.h"
@@ -83,6 +84,7 @@ struct ember_plan_limits {
 	uint64_t reserve_bytes[EMBER_MAX_NODES];  /* kept free in addition to the high watermark */
 	uint64_t inflight_bytes[EMBER_MAX_NODES]; /* on their way to this node */
 	uint32_t max_regions_per_move;            /* 0: no bound */
+	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
 };
 
 /* Pages of one 2 MiB region that go to the same place. */

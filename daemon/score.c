@@ -14,7 +14,12 @@
 #include "score.h"
 
 #define NSEC_PER_MSEC 1000000ULL
+#define NSEC_PER_USEC 1000ULL
 #define BATCH 128
+
+/* Levels are calibrated on every region of small processes, on one in four of large ones. */
+#define CALIBRATE_ALL 128
+#define CALIBRATE_ONE_IN 4
 
 /* With so much known a region is expected to behave as its levels say ... */
 #define SURPRISE_MIN_INFO (2 * EMBER_INFO_ONE)
@@ -150,7 +155,7 @@ void ember_score_begin(struct ember_score_pass *pass, struct ember_regions *rs,
 				     ember_gain_info_q8(info->prior_level + pass->gain_offset);
 		pass->info_clock = rs->info_clock + (pass->info_rest_q8 >> 8);
 	}
-	for (uint32_t i = 0; info->flags & EMBER_SCAN_FULL && i < rs->nr; i++)
+	for (uint32_t i = 0; i < rs->nr; i++)
 		rs->regions[i].seen = 0;
 }
 
@@ -203,6 +208,46 @@ static bool surprising(const struct ember_region *r, unsigned int surprises)
 	return surprises >= SURPRISE_MIN_PAGES && surprises * SURPRISE_SHARE > r->nr_present;
 }
 
+/* Pages of @r at each level as it was, and which of them were young now. */
+static void calibrate(struct ember_score_pass *pass, const struct ember_region *r,
+		      const uint64_t young[EMBER_PLANE_WORDS])
+{
+	struct ember_calibration *c = pass->info.calibration;
+	uint64_t present[EMBER_PLANE_WORDS];
+
+	ember_calibration_interval(c, is_huge(r) ? 1 : r->nr_present,
+				   pass->info.interval_ns / NSEC_PER_USEC);
+	if (is_huge(r)) {
+		ember_calibration_add(c, EMBER_PAGE_HUGE, r->level & EMBER_HEAT_LEVEL, 1, young[0] & 1);
+		return;
+	}
+	ember_region_plane(r, EMBER_PLANE_PRESENT, present);
+	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++) {
+		if (!r->heat) {
+			ember_calibration_add(c, EMBER_PAGE_BASE, r->level & EMBER_HEAT_LEVEL,
+					      __builtin_popcountll(present[w]),
+					      __builtin_popcountll(young[w]));
+			continue;
+		}
+		for (uint64_t bits = present[w]; bits; bits &= bits - 1) {
+			unsigned int i = __builtin_ctzll(bits);
+
+			ember_calibration_add(c, EMBER_PAGE_BASE,
+					      r->heat[w * 64 + i] & EMBER_HEAT_LEVEL, 1,
+					      (young[w] >> i) & 1);
+		}
+	}
+}
+
+/* A part is as good as all where there are many; the same regions are asked in a whole round. */
+static bool asked(const struct ember_score_pass *pass, const struct ember_region *r)
+{
+	uint64_t seed = r->addr ^ pass->regions->clock_ms;
+
+	return pass->info.calibration && pass->info.interval_ns &&
+	       (pass->regions->nr < CALIBRATE_ALL || draw(&seed) % CALIBRATE_ONE_IN == 0);
+}
+
 /* What the record says of heat. */
 static int look_at_region(struct ember_score_pass *pass, struct ember_region *r,
 			  const uint64_t young[EMBER_PLANE_WORDS], unsigned int nr_young)
@@ -253,6 +298,8 @@ static int score_record(struct ember_score_pass *pass, const struct ember_region
 	pass->stats.nr_present += r->nr_present;
 	r->seen = 1;
 	/* the clock gets there if the scan completes; until then the region is ahead of it */
+	if (asked(pass, r))
+		calibrate(pass, r, young);
 	r->stamp_ms = rs->clock_ms + pass->info.interval_ns / NSEC_PER_MSEC;
 	return pass->info.interval_ns ? look_at_region(pass, r, young, nr_young) : 0;
 }
@@ -305,6 +352,21 @@ int ember_score_records(struct ember_score_pass *pass, const struct ember_region
 	return ret;
 }
 
+/* What a complete scan did not report was not touched. */
+static void calibrate_unseen(struct ember_score_pass *pass)
+{
+	static const uint64_t none[EMBER_PLANE_WORDS];
+
+	for (uint32_t i = 0; pass->info.calibration && i < pass->regions->nr; i++) {
+		struct ember_region *r = &pass->regions->regions[i];
+
+		if (r->seen || !asked(pass, r))
+			continue;
+		ember_score_catch_up(pass->regions, r);
+		calibrate(pass, r, none);
+	}
+}
+
 void ember_score_end(struct ember_score_pass *pass, bool complete)
 {
 	struct ember_regions *rs = pass->regions;
@@ -312,6 +374,7 @@ void ember_score_end(struct ember_score_pass *pass, bool complete)
 
 	if (!complete || pass->stats.nr_nomem || pass->stats.nr_refused)
 		return;
+	calibrate_unseen(pass);
 	if (pass->info.interval_ns) {
 		rs->clock_ms += pass->info.interval_ns / NSEC_PER_MSEC;
 		rs->info_clock = pass->info_clock;

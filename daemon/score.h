@@ -16,6 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "calibrate.h"
 #include "region.h"
 
 struct ember_scan_info {
@@ -28,7 +29,7 @@ struct ember_scan_info {
 	uint64_t interval_ns;
 	uint32_t flags;      /* EMBER_SCAN_FULL | EMBER_SCAN_COLD as given to the kernel side */
 	uint8_t prior_level; /* what an unknown page is taken for: ember_cadence gives it */
-	uint8_t pad[3];
+	struct ember_calibration *calibration; /* learns from this scan; may be NULL */
 };
 
 struct ember_score_stats {

@@ -18,27 +18,10 @@ static uint8_t clamp_rank(int rank)
 	return rank < EMBER_RANKS ? rank : EMBER_RANKS - 1;
 }
 
-uint8_t ember_survey_rank_low(const struct ember_region_span *span, uint8_t level)
+uint8_t ember_survey_rank(const struct ember_survey *s, const struct ember_region_span *span,
+			  uint8_t level)
 {
-	return clamp_rank(span->base + level - span->doubt);
-}
-
-uint8_t ember_survey_rank_high(const struct ember_region_span *span, uint8_t level)
-{
-	return clamp_rank(span->base + level + span->doubt);
-}
-
-/*
- * How far a level may be off, in sixths of an octave: 1.6 standard deviations, which are
- * 1/sqrt(information) in natural logarithms; no less than 4, for a level wanders by itself.
- */
-static uint8_t doubt_of(uint8_t info)
-{
-	static const uint8_t doubt[EMBER_NR_GAINS] = {30, 20, 14, 11, 10, 9, 8, 7, 7, 7, 6,
-						      6,  6,  5,  5,  5, 5, 5, 5, 4, 4, 4,
-						      4,  4,  4,  4,  4, 4, 4, 4, 4, 4};
-
-	return doubt[info / EMBER_INFO_PER_GAIN];
+	return clamp_rank(span->base + s->worth[span->size][level]);
 }
 
 /* A rule's weight counts like so many times the touches; at most 6 octaves either way. */
@@ -191,19 +174,16 @@ static unsigned int add_pages(struct ember_survey *s, struct ember_region_span *
 	unsigned int n = count_levels(r, mask, levels);
 
 	for (unsigned int level = 0; level < EMBER_LEVELS; level++) {
-		uint8_t low, high;
+		uint8_t rank = ember_survey_rank(s, span, level);
 
 		if (!levels[level])
 			continue;
-		s->all[clamp_rank(span->base + level)] += levels[level];
+		s->all[rank] += levels[level];
 		if (!counts)
 			continue;
-		low = ember_survey_rank_low(span, level);
-		high = ember_survey_rank_high(span, level);
-		counts->up[low] += levels[level];
-		counts->down[high] += levels[level];
-		span->up_max = low > span->up_max ? low : span->up_max;
-		span->down_min = high < span->down_min ? high : span->down_min;
+		counts->pages[rank] += levels[level];
+		span->rank_max = rank > span->rank_max ? rank : span->rank_max;
+		span->rank_min = rank < span->rank_min ? rank : span->rank_min;
 	}
 	return n;
 }
@@ -217,9 +197,9 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 	uint64_t elsewhere[EMBER_PLANE_WORDS], mask[EMBER_PLANE_WORDS];
 	int err = note_shared(s, proc, r);
 
-	*span = (struct ember_region_span){.down_min = EMBER_RANKS - 1};
+	*span = (struct ember_region_span){.rank_min = EMBER_RANKS - 1};
 	span->base = (huge ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE) + bias_of(procs[proc].weight);
-	span->doubt = doubt_of(r->info);
+	span->size = huge ? EMBER_PAGE_HUGE : EMBER_PAGE_BASE;
 	span->why_not = region_why_not(&procs[proc], class, r);
 	ember_survey_shared_elsewhere(s, proc, r, elsewhere);
 	for (uint16_t mems = ember_region_mems(r); mems && !err; mems &= mems - 1) {
@@ -238,7 +218,7 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 		n = add_pages(s, span, r, mask, counts);
 		s->nr_pages += n;
 		s->nr_huge += huge ? n : 0;
-		s->nr_doubtful += span->doubt > EMBER_DOUBT_GREAT ? n : 0;
+		s->nr_doubtful += r->info < EMBER_SURVEY_KNOWN ? n : 0;
 		if (tier == EMBER_NO_TIER)
 			plan->nr_why_not[EMBER_WHY_NOT_UNKNOWN_PLACE] += n;
 		else
@@ -288,9 +268,20 @@ static void reset(struct ember_survey *s)
 	s->nr_classes = 0;
 }
 
+static void set_worth(struct ember_survey *s, const struct ember_calibration *calibration)
+{
+	if (calibration) {
+		memcpy(s->worth, calibration->worth, sizeof(s->worth));
+		return;
+	}
+	for (unsigned int size = 0; size < EMBER_NR_PAGE_SIZES; size++)
+		for (unsigned int level = 0; level < EMBER_LEVELS; level++)
+			s->worth[size][level] = level;
+}
+
 int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
-		      size_t nr_procs)
+		      size_t nr_procs, const struct ember_calibration *calibration)
 {
 	struct ember_region_span *span;
 	int err = reserve(s, procs, nr_procs);
@@ -298,6 +289,7 @@ int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 	if (err < 0)
 		return err;
 	reset(s);
+	set_worth(s, calibration);
 	span = s->spans;
 	for (size_t p = 0; p < nr_procs; p++) {
 		struct ember_regions *rs = procs[p].regions;

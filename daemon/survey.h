@@ -13,11 +13,11 @@
 /* Processes that may use the same nodes at the same distance are planned together. */
 #define EMBER_MAX_CLASSES 64
 
-/* In sixths of an octave: beyond it a level is still being found. */
-#define EMBER_DOUBT_GREAT 7
+/* Information, in sixteenths, from which on the pages of a region count as known. */
+#define EMBER_SURVEY_KNOWN (4 * EMBER_INFO_ONE)
 
 /*
- * rank = level + base, clamped to 1..255. A huge page's level tells of 512 pages: 9 octaves
+ * rank = what the level is worth + base, clamped to 1..255. A huge page's level tells of 512 pages: 9 octaves
  * less for each of them.
  */
 #define EMBER_RANK_BASE 94
@@ -28,33 +28,29 @@ struct ember_class {
 	uint8_t home;
 };
 
-/*
- * 4 KiB pages of one class on one memory, by rank. What comes in is judged by the least it
- * may be worth, what goes out by the most: a rank is in doubt by as much as the looks taken
- * so far leave it.
- */
+/* 4 KiB pages of one class on one memory, by rank. */
 struct ember_counts {
-	uint64_t up[EMBER_RANKS];   /* at the lower bound of their rank: as candidates */
-	uint64_t down[EMBER_RANKS]; /* at the upper bound: as victims */
+	uint64_t pages[EMBER_RANKS];
 };
 
 /* Per region, so that later passes skip most of them: bounds of what may be wanted. */
 struct ember_region_span {
 	uint32_t first_item; /* of those planned for this region, + 1; 0: none */
-	uint8_t up_max;	     /* highest lower bound of a page */
-	uint8_t down_min;    /* lowest upper bound of a page */
+	uint8_t rank_max;    /* of its pages */
+	uint8_t rank_min;
 	uint8_t why_not;     /* not movable as a whole: enum ember_why_not, else EMBER_NR_WHY_NOT */
 	uint8_t base;	     /* rank of level 0 */
-	uint8_t doubt;	     /* uncertainty of rank */
+	uint8_t size;	     /* enum ember_page_size */
 };
 
 struct ember_survey {
+	uint8_t worth[EMBER_NR_PAGE_SIZES][EMBER_LEVELS]; /* calibrated levels */
 	struct ember_class classes[EMBER_MAX_CLASSES];
 	unsigned int nr_classes;
 	struct ember_counts *counts[EMBER_MAX_NODES][EMBER_MAX_CLASSES]; /* NULL: no pages */
 	uint64_t all[EMBER_RANKS]; /* every page that is known, at its rank */
 	uint64_t nr_huge;	   /* of them, pages of huge regions */
-	uint64_t nr_doubtful; /* of them, pages of whose level little is known yet */
+	uint64_t nr_doubtful; /* of them, pages of which little is known yet */
 	uint64_t nr_pages;
 	struct ember_region_span *spans; /* of all processes, one after the other */
 	size_t nr_spans;
@@ -66,14 +62,14 @@ struct ember_survey {
 	size_t nr_shared_alloc; /* power of two */
 };
 
-/* Bounds of the rank of a page at @level. */
-uint8_t ember_survey_rank_low(const struct ember_region_span *span, uint8_t level);
-uint8_t ember_survey_rank_high(const struct ember_region_span *span, uint8_t level);
+/* Rank of a page at @level. */
+uint8_t ember_survey_rank(const struct ember_survey *s, const struct ember_region_span *span,
+			  uint8_t level);
 
 /* Sum up everything. Fills @plan's nr_on_tier and the nr_why_not that concern whole regions. */
 int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
-		      size_t nr_procs);
+		      size_t nr_procs, const struct ember_calibration *calibration);
 void ember_survey_free(struct ember_survey *s);
 
 /* Pages of @r that another process has already been counted with. */

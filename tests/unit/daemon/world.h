@@ -52,6 +52,7 @@ struct world {
 	struct ember_topology topo;
 	struct ember_cooldown cooldown;
 	struct ember_cadence cadence;
+	struct ember_calibration calibration;
 	struct ember_account account;
 	struct ember_plan plan;
 	struct ember_region_rec *recs;
@@ -144,6 +145,7 @@ static inline void world_init(struct world *w, const struct world_params *p)
 	ember_cooldown_init(&w->cooldown, 1 << 18);
 	ember_cadence_init(&w->cadence, &cp);
 	ember_account_init(&w->account);
+	ember_calibration_init(&w->calibration);
 	ember_plan_init(&w->plan);
 }
 
@@ -358,6 +360,7 @@ static inline void world_scan(struct world *w, const struct ember_cadence_step *
 {
 	struct ember_scan_info info = {.flags = step->scan_flags,
 				       .prior_level = step->prior_level,
+				       .calibration = &w->calibration,
 				       .interval_ns = step->score ? w->now - w->last_scan : 0};
 	bool cold = step->scan_flags & EMBER_SCAN_COLD;
 	struct ember_score_pass pass;
@@ -372,6 +375,7 @@ static inline void world_scan(struct world *w, const struct ember_cadence_step *
 	ember_score_begin(&pass, &w->regions, &info);
 	ember_score_records(&pass, w->recs, nr);
 	ember_score_end(&pass, true);
+	ember_calibration_end_round(&w->calibration);
 	w->last_scan = w->now;
 	w->nr_scans++;
 }
@@ -380,7 +384,8 @@ static inline void world_plan(struct world *w)
 {
 	struct ember_plan_proc proc = {.id = {.tgid = 1}, .regions = &w->regions, .weight = 100,
 				       .allowed = 0x7fff, .home = EMBER_NO_NODE};
-	struct ember_plan_limits limits = {.max_regions_per_move = 32};
+	struct ember_plan_limits limits = {.max_regions_per_move = 32,
+					   .calibration = &w->calibration};
 
 	for (unsigned int t = 0; t < w->p.nr_tiers; t++) {
 		w->topo.nodes[t].free_bytes = w->free_pages[t] * 4096;
