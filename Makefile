@@ -160,9 +160,52 @@ install-tests: tests
 	$(if $(GUEST_BIN),install -m 755 $(GUEST_BIN) $(DESTDIR)/usr/lib/ember/tests/)
 	$(if $(wildcard tests/guest/*.sh),install -m 755 $(wildcard tests/guest/*.sh) $(DESTDIR)/usr/lib/ember/tests/)
 
+# --- Unit tests: tests/unit/AREA/NAME.c with the pure objects of its area ------------------------
+# daemon: all but main() and what needs the kernel at link time (the skeleton).
+UNIT_DAEMON_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out daemon/main.c daemon/sample.c daemon/engine.c daemon/daemon.c,$(DAEMON_SRC)))
+UNIT_CTL_OBJ      := $(patsubst %.c,$(OBJ)/%.o,$(filter-out ctl/main.c,$(CTL_SRC)))
+UNIT_HELPER_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out helper/main.c,$(HELPER_SRC)))
+UNIT_TIERSCOPE_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(filter-out tests/tierscope/tierscope.c,$(wildcard tests/tierscope/*.c)))
+UNIT_WORKLOAD_OBJ := $(PURE_WORKLOAD:%.c=$(OBJ)/%.o)
+UNIT_SRC := $(wildcard tests/unit/*/*.c)
+UNIT_BIN := $(patsubst %.c,$(OBJ)/%,$(UNIT_SRC))
+
+define unit_area
+$(OBJ)/tests/unit/$(1)/%: $(OBJ)/tests/unit/$(1)/%.o $(2)
+	$$(call msg,LD,$$@)
+	$$(Q)$$(CC) $$(CFLAGS) $$(LDFLAGS) $$^ $$(call pkg_libs,cmocka $$(DAEMON_PKGS)) -lpthread -lm -o $$@
+endef
+$(eval $(call unit_area,daemon,$(UNIT_DAEMON_OBJ)))
+$(eval $(call unit_area,ctl,$(UNIT_CTL_OBJ)))
+$(eval $(call unit_area,helper,$(UNIT_HELPER_OBJ)))
+$(eval $(call unit_area,tierscope,$(UNIT_TIERSCOPE_OBJ)))
+$(eval $(call unit_area,workload,$(UNIT_WORKLOAD_OBJ)))
+
 ##@ Test
-.PHONY: test unit clean
+.PHONY: test test-long demo unit unit-build check vm clean clean-cache
+test: ## all tests: checks, unit tests, then the guest tests on both kernels (about 15 minutes)
+	tests/run
+
+test-long: ## the long forms (hours); resumable: what has passed for these sources is not run again
+	tests/run --long
+
+demo: ## watch ember lift Redis' hot pages into fast memory (5 minutes)
+	tests/demo/run
+
+unit-build: $(UNIT_BIN)
+unit: $(UNIT_BIN) ## run the unit tests here (needs Debian 13's libraries; `make test` runs them in its root)
+	tests/unit/run $(UNIT_BIN)
+
+check: ## format, static analysis, dependency rules, specifications (part of `make test`)
+	tests/check/run
+
+vm: ## a shell in the test machine's root (the directory, not a guest)
+	tests/vm/shell
+
 clean: ## remove the build directory
 	rm -rf $(OBJ)
+
+clean-cache: ## remove the guest roots and builds that tests keep outside the checkout
+	rm -rf --one-file-system "$${EMBER_CACHE:-$${XDG_CACHE_HOME:-$$HOME/.cache}/ember}"
 
 -include $(shell find $(OBJ) -name '*.d' 2>/dev/null)
