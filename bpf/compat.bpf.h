@@ -13,7 +13,6 @@
 
 extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym;
 extern void bpf_task_release(struct task_struct *task) __ksym;
-extern int ember_scan(struct task_struct *task, struct ember_scan_req *req, void *buf,
-		      u32 buf__sz) __ksym;
+extern int ember_scan(struct ember_scan_ctx *ctx, void *buf, u32 buf__sz) __ksym;
 
 #endif /* EMBER_COMPAT_BPF_H */

@@ -45,12 +45,11 @@ struct ember_plan_work {
 	struct item *items;
 	uint32_t nr_items;
 	uint32_t nr_items_alloc;
-	int64_t room[EMBER_MAX_NODES];      /* above watermark and reserve */
+	int64_t room[EMBER_MAX_NODES];	    /* above watermark and reserve */
 	int64_t transient[EMBER_MAX_NODES]; /* above the watermark */
 	uint64_t demand[EMBER_MAX_NODES];
 	uint64_t budget[EMBER_NR_DIRECTIONS];
-	uint16_t near[EMBER_MAX_TIERS]
-		     [EMBER_MAX_CLASSES]; /* nodes of a tier nearest to the class */
+	uint16_t near[EMBER_MAX_TIERS][EMBER_MAX_CLASSES]; /* nodes of a tier nearest to the class */
 };
 
 /* What one exchange is about. */
@@ -64,9 +63,9 @@ struct exchange_ctx {
 	struct ember_plan_work *w;
 	uint8_t node;
 	uint8_t tier;
-	uint16_t from_mems;               /* where candidates lie */
-	bool may_up[EMBER_MAX_CLASSES];   /* members may come to .node */
-	bool may_down[EMBER_MAX_CLASSES]; /* members may go somewhere below it */
+	uint16_t from_mems;		   /* where candidates lie */
+	bool may_up[EMBER_MAX_CLASSES];	   /* members may come to .node */
+	bool may_down[EMBER_MAX_CLASSES];  /* members may go somewhere below it */
 	struct ember_exchange_limits limits;
 	struct ember_exchange ex;
 	uint64_t candidates[EMBER_RANKS];
@@ -78,8 +77,8 @@ struct picker {
 	enum ember_direction direction;
 	uint8_t rank;
 	uint64_t at_left;
-	uint64_t left;     /* in all */
-	uint64_t *blocked; /* count what the cool-down holds back by rank instead of picking */
+	uint64_t left;		 /* in all */
+	uint64_t *blocked;	 /* count what the cool-down holds back by rank instead of picking */
 	uint64_t nr_blocked;
 };
 
@@ -242,8 +241,9 @@ static bool passes_cut(const struct picker *p, uint8_t rank)
 static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t addr, uint32_t proc,
 		      uint8_t rank)
 {
-	enum ember_cooldown_state state = ember_cooldown_look(
-	    x->cooldown, &x->procs[proc].id, addr, p->direction == EMBER_PROMOTE, x->now_ns);
+	enum ember_cooldown_state state =
+		ember_cooldown_look(x->cooldown, &x->procs[proc].id, addr,
+				    p->direction == EMBER_PROMOTE, x->now_ns);
 
 	if (state == EMBER_COOL_FREE)
 		return false;
@@ -425,8 +425,8 @@ static int add_items(struct exchange_ctx *x, const struct picker *p, uint32_t pr
 		item.region.addr = r->addr;
 		item.region.nr_pages = n;
 		item.region.rank = p->direction == EMBER_PROMOTE ? span->rank_max : span->rank_min;
-		item.region.src =
-		    ember_region_page_mem(r, first * 64 + __builtin_ctzll(by_mover[m][first]));
+		item.region.src = ember_region_page_mem(
+			r, first * 64 + __builtin_ctzll(by_mover[m][first]));
 		memcpy(item.region.pages, by_mover[m], sizeof(item.region.pages));
 		err = add_item(x, span, &item);
 	}
@@ -470,8 +470,8 @@ static int64_t name_pages(struct exchange_ctx *x, struct picker *p)
 }
 
 /* Count by rank what the cool-down holds back on this side of the cut. */
-static uint64_t count_held_back(struct exchange_ctx *x, enum ember_direction direction, uint64_t nr,
-				uint8_t rank, uint64_t blocked[EMBER_RANKS])
+static uint64_t count_held_back(struct exchange_ctx *x, enum ember_direction direction,
+				uint64_t nr, uint8_t rank, uint64_t blocked[EMBER_RANKS])
 {
 	struct picker p = {.direction = direction, .rank = rank, .blocked = blocked};
 	struct ember_region_span *span = x->w->survey.spans;
@@ -565,8 +565,7 @@ static int write_down(struct exchange_ctx *x)
 	nr_down = name_pages(x, &down);
 	if (nr_down < 0)
 		return nr_down;
-	trim(x, first, end,
-	     nr_up - nr_down - (x->limits.transient_room > 0 ? x->limits.transient_room : 0));
+	trim(x, first, end, nr_up - nr_down - (x->limits.transient_room > 0 ? x->limits.transient_room : 0));
 	x->w->budget[EMBER_PROMOTE] -= nr_up;
 	x->w->budget[EMBER_DEMOTE] -= nr_down;
 	return 0;
@@ -597,8 +596,7 @@ static void say_why_not(struct exchange_ctx *x)
 		else
 			why_not[EMBER_WHY_NOT_PLACED] += n;
 	}
-	why_not[EMBER_WHY_NOT_QUOTA] -=
-	    x->ex.nr_up < x->ex.nr_wanted ? x->ex.nr_up : x->ex.nr_wanted;
+	why_not[EMBER_WHY_NOT_QUOTA] -= x->ex.nr_up < x->ex.nr_wanted ? x->ex.nr_up : x->ex.nr_wanted;
 	why_not[EMBER_WHY_NOT_PLACED] += nr_victims - x->ex.nr_down;
 }
 
@@ -612,13 +610,13 @@ static int plan_node(struct exchange_ctx *x, uint8_t tier, uint8_t node)
 	memset(x->candidates, 0, sizeof(x->candidates));
 	memset(x->victims, 0, sizeof(x->victims));
 	x->limits = (struct ember_exchange_limits){
-	    .room = x->w->room[node],
-	    .transient_room = x->w->transient[node],
-	    .slack = (x->w->transient[node] - x->w->room[node]) / 4,
-	    .budget_up = x->w->budget[EMBER_PROMOTE],
-	    .budget_down = x->w->budget[EMBER_DEMOTE],
-	    .demand = x->w->demand[node],
-	    .min_rank = MIN_RANK,
+		.room = x->w->room[node],
+		.transient_room = x->w->transient[node],
+		.slack = (x->w->transient[node] - x->w->room[node]) / 4,
+		.budget_up = x->w->budget[EMBER_PROMOTE],
+		.budget_down = x->w->budget[EMBER_DEMOTE],
+		.demand = x->w->demand[node],
+		.min_rank = MIN_RANK,
 	};
 	sum_up(x);
 	find_exchange(x);
@@ -667,13 +665,13 @@ static int start_move(struct ember_plan *plan, const struct ember_plan_proc *pro
 	if (err < 0)
 		return err;
 	plan->moves[plan->nr_moves++] = (struct ember_move){
-	    .id = procs[item->proc].id,
-	    .proc = item->proc,
-	    .first_region = plan->nr_regions,
-	    .dest = item->dest,
-	    .direction = item->direction,
-	    .mover = item->mover,
-	    .why = item->why,
+		.id = procs[item->proc].id,
+		.proc = item->proc,
+		.first_region = plan->nr_regions,
+		.dest = item->dest,
+		.direction = item->direction,
+		.mover = item->mover,
+		.why = item->why,
 	};
 	return 0;
 }
@@ -691,8 +689,7 @@ static int bundle(struct ember_plan *plan, const struct ember_plan_proc *procs,
 
 		if (!item->region.nr_pages)
 			continue;
-		if (!plan->nr_moves ||
-		    !joins(&plan->moves[plan->nr_moves - 1], item, max_regions)) {
+		if (!plan->nr_moves || !joins(&plan->moves[plan->nr_moves - 1], item, max_regions)) {
 			err = start_move(plan, procs, item);
 			if (err < 0)
 				return err;

@@ -45,6 +45,7 @@
 #include "flush.h"
 #include "memory.h"
 #include "region.h"
+#include "target.h"
 
 #define CHUNK_TABLES 64		/* about 100 us of reading */
 #define CHUNK_STEPS 1024	/* regions passed without reading */
@@ -322,28 +323,38 @@ static void reset_outputs(struct ember_scan_req *req)
 	req->nr_young = 0;
 	req->nr_flush_cpus = 0;
 	req->ns = 0;
-	req->stop = EMBER_STOP_GONE;
+	req->stop = EMBER_STOP_UNSPEC;
 }
 
 __bpf_kfunc_start_defs();
 
 /**
  * ember_scan - test, and clear if asked, the accessed bits of a range of a process
- * @task: any task of the process
- * @req: what to scan; see struct ember_scan_req. Call again with the same request
- *       until req->stop says why not
+ * @ctx: whose, and what to scan; see struct ember_scan_req. Call again with the same
+ *       request until req.stop says why not
  * @buf: array of struct ember_region_rec, filled from its start on every call
  * @buf__sz: its size in bytes
  *
- * Return: 0, and what happened is in @req; -EINVAL if the request is malformed or
- * the buffer does not hold one record.
+ * The process is named by numbers and not by a trusted task_struct: the verifier would
+ * compare the module's idea of task_struct with the kernel's, and pahole fails to see
+ * that the two are one as soon as two objects of a module include unlike parts of the
+ * network headers (7.3; the load then fails with "expected pointer to STRUCT
+ * task_struct but R1 has a pointer to STRUCT task_struct").
+ *
+ * Return: 0, and what happened is in @ctx->req; -EINVAL if the request is malformed or
+ * the buffer does not hold one record; -ESRCH if there is no such process, -ESTALE if
+ * the number belongs to another by now.
  */
-__bpf_kfunc int ember_scan(struct task_struct *task, struct ember_scan_req *req, void *buf,
-			   u32 buf__sz)
+__bpf_kfunc int ember_scan(struct ember_scan_ctx *ctx, void *buf, u32 buf__sz)
 {
 	u64 start_ns = ktime_get_ns();
+	const struct ember_target target = {
+		.start_ns = ctx->start_boottime_ns,
+		.tgid = ctx->tgid,
+		.exec_id = ctx->self_exec_id,
+	};
 	struct scan scan = {
-		.req = *req,
+		.req = ctx->req,
 		.rec.version = EMBER_SAMPLE_VERSION,
 		.out = buf,
 		.max_recs = buf__sz / sizeof(struct ember_region_rec),
@@ -354,14 +365,14 @@ __bpf_kfunc int ember_scan(struct task_struct *task, struct ember_scan_req *req,
 	reset_outputs(&scan.req);
 	if (scan.req.budget_ns)
 		scan.deadline_ns = start_ns + scan.req.budget_ns;
-	scan.mm = get_task_mm(task);
-	if (scan.mm) {
-		scan_mm(&scan);
-		/* The last reference must not tear the address space down in here. */
-		mmput_async(scan.mm);
-	}
+	scan.mm = ember_target_mm(&target);
+	if (IS_ERR(scan.mm))
+		return PTR_ERR(scan.mm);
+	scan_mm(&scan);
+	/* The last reference must not tear the address space down in here. */
+	mmput_async(scan.mm);
 	scan.req.ns = ktime_get_ns() - start_ns;
-	*req = scan.req;
+	ctx->req = scan.req;
 	return 0;
 }
 

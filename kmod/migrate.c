@@ -19,7 +19,6 @@
 #include <linux/slab.h>
 #include <linux/vmstat.h>
 
-#include "compat.h"
 #include "hmm.h"
 #include "look.h"
 #include "migrate.h"
@@ -33,12 +32,6 @@
 	((GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM) | __GFP_THISNODE | __GFP_NOWARN |                 \
 	 __GFP_NORETRY | __GFP_NOMEMALLOC)
 
-/*
- * One call of the bulk allocator clears so many pages with preemption disabled (a
- * few microseconds); more pages a call would save little.
- */
-#define BULK_PAGES 64
-
 /* Working memory of one request. */
 struct ember_batch {
 	struct hmm_migrate hmm;
@@ -46,7 +39,7 @@ struct ember_batch {
 	struct ember_pages pages;
 	unsigned int nr_moved;
 	unsigned int nr_spare;
-	struct page *spare[HMM_MIGRATE_PAGES]; /* on the destination node; NULL from nr_spare on */
+	struct folio *spare[HMM_MIGRATE_PAGES]; /* on the destination node, unused so far */
 };
 
 /**
@@ -70,20 +63,19 @@ struct ember_batch *ember_batch_alloc(int nid, bool shared_ok)
 void ember_batch_free(struct ember_batch *batch)
 {
 	while (batch->nr_spare)
-		put_page(batch->spare[--batch->nr_spare]);
+		folio_put(batch->spare[--batch->nr_spare]);
 	kvfree(batch);
 }
 
 static void stock_spares(struct ember_batch *batch, unsigned int nr)
 {
-	unsigned int some, have;
+	struct folio *folio;
 
 	while (batch->nr_spare < nr) {
-		some = min(nr, batch->nr_spare + BULK_PAGES);
-		have = ember_alloc_pages_bulk(DST_GFP, batch->look.nid, some, batch->spare);
-		if (have == batch->nr_spare)
+		folio = __folio_alloc_node(DST_GFP, 0, batch->look.nid);
+		if (!folio)
 			return;
-		batch->nr_spare = have;
+		batch->spare[batch->nr_spare++] = folio;
 	}
 }
 
@@ -133,10 +125,10 @@ static u8 move_one(struct ember_batch *batch, struct folio *src, unsigned long *
 	if (why)
 		return why;
 	/* allocate() has made one for each page that stayed wanted. */
-	dst = page_folio(batch->spare[batch->nr_spare - 1]);
+	dst = batch->spare[batch->nr_spare - 1];
 	if (folio_mc_copy(dst, src))
 		return EMBER_OUTCOME_COPY_FAILED;
-	batch->spare[--batch->nr_spare] = NULL;
+	batch->nr_spare--;
 	folio_lock(dst);
 	*ret_dst = migrate_pfn(folio_pfn(dst));
 	return EMBER_OUTCOME_UNSPEC;

@@ -264,7 +264,7 @@ static enum ember_region_result summarise(struct ember_region_rec *rec, u32 flag
 	rec->nr_present = plane_weight(rec->present);
 	rec->nr_young = plane_weight(rec->young);
 	if (flags & EMBER_SCAN_CLEAR)
-		*nr_cleared += rec->order_class == EMBER_ORDER_PMD ? !!rec->nr_young : rec->nr_young;
+		*nr_cleared += rec->nr_young;
 	return EMBER_REGION_READ;
 }
 
@@ -277,7 +277,7 @@ static enum ember_region_result summarise(struct ember_region_rec *rec, u32 flag
  * @rec: (in) flags; (out) planes, counts and order class if entries were read. Must
  *       be the caller's own memory: what is read back from it decides which struct
  *       page is touched, so no user may have it mapped
- * @nr_cleared: (in/out) advanced by the entries whose bit was cleared
+ * @nr_cleared: (in/out) advanced by the pages whose bit was cleared
  *
  * Retries until it meets an entry that holds still for the length of a lock.
  */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Doing one request: process identity -> task -> mm, then region by region.
+ * Doing one request: process identity -> mm, then region by region.
  *
  * The reference on the mm (mm_users) keeps page tables alive, and with them it
  * would keep the memory of a process that wants to exit. So it is held for one
@@ -11,11 +11,7 @@
 #include <linux/bitmap.h>
 #include <linux/mm.h>
 #include <linux/oom.h>
-#include <linux/pid.h>
-#include <linux/pid_namespace.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
-#include <linux/sched/task.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
 
@@ -41,80 +37,6 @@ struct ember_request *ember_request_alloc(unsigned int nr_regions)
 void ember_request_free(struct ember_request *req)
 {
 	kvfree(req);
-}
-
-static bool is_target(const struct task_struct *leader, const struct ember_target *target)
-{
-	return leader->start_boottime == target->start_ns &&
-	       READ_ONCE(leader->self_exec_id) == target->exec_id;
-}
-
-/* Returns the group leader with a reference, or NULL. */
-static struct task_struct *target_leader(const struct ember_target *target)
-{
-	struct task_struct *leader = NULL;
-	struct pid *pid;
-
-	rcu_read_lock();
-	pid = find_pid_ns(target->tgid, &init_pid_ns);
-	if (pid)
-		leader = get_pid_task(pid, PIDTYPE_TGID);
-	rcu_read_unlock();
-	return leader;
-}
-
-/**
- * ember_target_check() - does this process exist?
- * @target: its identity
- *
- * Return: 0 or -ESRCH. No more than a hint: it may be gone when this returns.
- */
-int ember_target_check(const struct ember_target *target)
-{
-	struct task_struct *leader = target_leader(target);
-	bool ok;
-
-	if (!leader)
-		return -ESRCH;
-	ok = is_target(leader, target);
-	put_task_struct(leader);
-	return ok ? 0 : -ESRCH;
-}
-
-/* The leader may have exited (and lost its mm) while other threads live on. */
-static struct mm_struct *group_mm(struct task_struct *leader)
-{
-	struct mm_struct *mm = NULL;
-	struct task_struct *thread;
-
-	rcu_read_lock();
-	for_each_thread(leader, thread) {
-		mm = get_task_mm(thread);
-		if (mm)
-			break;
-	}
-	rcu_read_unlock();
-	return mm;
-}
-
-/*
- * exec installs the new mm first and counts self_exec_id up later, both under
- * exec_update_lock. Under that lock the identity that we check and the mm that we
- * take belong together.
- */
-static struct mm_struct *target_mm(const struct ember_target *target)
-{
-	struct task_struct *leader = target_leader(target);
-	struct mm_struct *mm = NULL;
-
-	if (!leader)
-		return NULL;
-	down_read(&leader->signal->exec_update_lock);
-	if (is_target(leader, target))
-		mm = group_mm(leader);
-	up_read(&leader->signal->exec_update_lock);
-	put_task_struct(leader);
-	return mm;
 }
 
 /* Is there a reason to try no further region? 0: no. */
@@ -176,8 +98,8 @@ static int run(struct ember_request *req, u32 *ret_done)
 
 	if (READ_ONCE(req->cancelled))
 		return -ECANCELED;
-	mm = target_mm(&req->target);
-	if (!mm)
+	mm = ember_target_mm(&req->target);
+	if (IS_ERR(mm))
 		return -ESRCH;
 	err = run_regions(req, mm, ret_done);
 	mmput_async(mm);

@@ -8,13 +8,7 @@
 #include <linux/types.h>
 
 #include "result.h"
-
-/* A process; a pid alone is reused, and exec puts another program behind it. */
-struct ember_target {
-	u64 start_ns; /* start_boottime of the group leader */
-	u32 tgid;     /* in the initial pid namespace */
-	u32 exec_id;  /* self_exec_id */
-};
+#include "target.h"
 
 struct ember_region {
 	u64 addr;     /* 2 MiB aligned */
@@ -43,7 +37,6 @@ struct ember_request {
 
 struct ember_request *ember_request_alloc(unsigned int nr_regions);
 void ember_request_free(struct ember_request *req);
-int ember_target_check(const struct ember_target *target);
 void ember_request_run(struct ember_request *req);
 
 #endif /* EMBER_REQUEST_H */

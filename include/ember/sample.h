@@ -98,7 +98,7 @@ struct ember_scan_req {
 	__u64 nr_skipped;   /* (out) page tables skipped on their clear non-leaf bit */
 	__u64 nr_present;   /* (out) present entries seen, in 4 KiB pages */
 	__u64 nr_young;	    /* (out) young entries seen, in 4 KiB pages */
-	__u64 nr_unflushed; /* (in/out) entries cleared since the last TLB flush; begin with 0 */
+	__u64 nr_unflushed; /* (in/out) pages cleared since the last TLB flush; begin with 0 */
 	__u64 ns;	    /* (out) time inside the kfunc */
 	__u32 stop;	    /* (out) enum ember_scan_stop */
 	__u32 nr_flush_cpus; /* (out) CPUs interrupted for the TLB flush */
@@ -111,13 +111,14 @@ enum ember_scan_stop {
 	EMBER_STOP_BUFFER = 2,	/* buffer full: consume and call again */
 	EMBER_STOP_TIME = 3,	/* budget used up: call again */
 	EMBER_STOP_LOCK = 4,	/* mmap_lock contended: call again later */
-	EMBER_STOP_GONE = 5,	/* the task has no memory any more */
+	EMBER_STOP_GONE = 5,	/* the process left its memory meanwhile */
 	EMBER_STOP_NOTIFIER = 6, /* secondary MMU (KVM): access bits mean nothing */
 };
 
 /*
- * Context of the scanning program: whom to scan. The program refuses with -ESRCH if
- * there is no such process, and with -ESTALE if tgid is another process by now.
+ * Whom to scan, and what: context of the scanning program and argument of the kfunc.
+ * Refused with -ESRCH if there is no such process, and with -ESTALE if tgid is another
+ * process or another image by now.
  */
 struct ember_scan_ctx {
 	struct ember_scan_req req;

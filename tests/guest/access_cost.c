@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "daemon/sample.h"
+#include "tests/lib/sampling.h"
 #include "tests/lib/target.h"
 
 #define NR_TURNS 9
@@ -41,7 +41,7 @@ static uint64_t median(uint64_t *values)
 	return values[NR_TURNS / 2];
 }
 
-/* Adds up into *totals; @expect_young in pages. */
+/* Adds up into *totals. */
 static void scan_one(struct ember_sampler *sampler, struct target *target, uint32_t flags,
 		     struct ember_scan_req *totals)
 {
@@ -53,8 +53,7 @@ static void scan_one(struct ember_sampler *sampler, struct target *target, uint3
 	};
 	struct ember_proc_id id;
 
-	if (ember_sampler_identify(sampler, target_pid(target), &id) < 0)
-		die("FAIL: no identity");
+	id = identify(sampler, target_pid(target));
 	do {
 		if (ember_sampler_scan(sampler, &id, &req, &recs) < 0)
 			die("FAIL: scan");
@@ -142,10 +141,8 @@ static bool compare_idle(struct ember_sampler *sampler, struct target **targets)
 
 int main(void)
 {
-	const struct ember_sampler_config config = {.max_tracked = 16, .ring_bytes = 65536};
 	const struct target_config area = {.nr_pages = AREA, .nr_threads = 1};
 	struct target *targets[NR_TARGETS];
-	enum ember_sampler_reason reason;
 	struct ember_sampler *sampler;
 	struct ember_scan_req active;
 	uint64_t ns;
@@ -154,8 +151,7 @@ int main(void)
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	stop_other_aging();
-	if (ember_sampler_open(&config, &sampler, &reason) < 0)
-		die("FAIL: %s", ember_sampler_reason_text(reason));
+	sampler = start_sampler();
 	for (i = 0; i < NR_TARGETS; i++)
 		targets[i] = target_start(&area);
 	ns = time_scan(sampler, targets, EMBER_SCAN_CLEAR | EMBER_SCAN_FLUSH, &active);

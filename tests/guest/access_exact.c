@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/sample.h"
+#include "tests/lib/sampling.h"
 #include "tests/lib/target.h"
 
 #define NR_ROUNDS 10
@@ -124,8 +124,7 @@ static uint32_t nr_exact_rounds(struct ember_sampler *sampler, struct target *ta
 	struct ember_proc_id id;
 	uint32_t round, nr_exact = 0;
 
-	if (ember_sampler_identify(sampler, target_pid(target), &id) < 0)
-		die("FAIL: no identity for the target");
+	id = identify(sampler, target_pid(target));
 	scan(sampler, &id, c->target.nr_pages, c->flags, totals);
 	for (round = 1; round <= NR_ROUNDS; round++) {
 		target_touch(target, seed_of(round), c->nr_touched);
@@ -177,16 +176,13 @@ static const struct case_ cases[] = {
 
 int main(void)
 {
-	const struct ember_sampler_config config = {.max_tracked = 16, .ring_bytes = 65536};
-	enum ember_sampler_reason reason;
 	struct ember_sampler *sampler;
 	bool ok = true;
 	size_t i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	stop_other_aging();
-	if (ember_sampler_open(&config, &sampler, &reason) < 0)
-		die("FAIL: %s", ember_sampler_reason_text(reason));
+	sampler = start_sampler();
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
 		ok &= run_case(sampler, &cases[i]);
 	ember_sampler_close(sampler);

@@ -12,7 +12,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "daemon/sample.h"
+#include "tests/lib/sampling.h"
 #include "tests/lib/target.h"
 
 #define MAX_EVENTS 4096
@@ -144,15 +144,6 @@ static void let_go(struct child *child)
 	close(child->go[1]);
 }
 
-static struct ember_proc_id identify(struct ember_sampler *sampler, pid_t pid)
-{
-	struct ember_proc_id id;
-
-	if (ember_sampler_identify(sampler, pid, &id) < 0)
-		die("FAIL: process %d not found", pid);
-	return id;
-}
-
 static void check_fork_and_exit(struct ember_sampler *sampler)
 {
 	struct child child = start(THREADS_THEN_EXIT);
@@ -280,13 +271,11 @@ static void check_lost(struct ember_sampler *sampler)
 int main(void)
 {
 	struct ember_sampler_config config = EMBER_SAMPLER_CONFIG_DEFAULT;
-	enum ember_sampler_reason reason;
 	struct ember_sampler *sampler;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	config.fault_period = 0;
-	if (ember_sampler_open(&config, &sampler, &reason) < 0)
-		die("FAIL: %s", ember_sampler_reason_text(reason));
+	sampler = start_sampler_with(&config);
 	check_fork_and_exit(sampler);
 	check_leader_first(sampler);
 	check_exec(sampler, EXEC, "exec");

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Process identity -> task -> mm.
+ *
+ * exec installs the new mm first and counts self_exec_id up later, both under
+ * exec_update_lock. Under that lock the identity that is checked and the mm that is
+ * taken belong together.
+ */
+#include <linux/err.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+
+#include "target.h"
+
+static bool is_target(const struct task_struct *leader, const struct ember_target *target)
+{
+	return leader->start_boottime == target->start_ns &&
+	       (u32)READ_ONCE(leader->self_exec_id) == target->exec_id;
+}
+
+/* Returns the group leader with a reference, or NULL. */
+static struct task_struct *target_leader(const struct ember_target *target)
+{
+	struct task_struct *leader = NULL;
+	struct pid *pid;
+
+	rcu_read_lock();
+	pid = find_pid_ns(target->tgid, &init_pid_ns);
+	if (pid)
+		leader = get_pid_task(pid, PIDTYPE_TGID);
+	rcu_read_unlock();
+	return leader;
+}
+
+/**
+ * ember_target_check() - does this process exist?
+ * @target: its identity
+ *
+ * Return: 0 or -ESRCH. No more than a hint: it may be gone when this returns.
+ */
+int ember_target_check(const struct ember_target *target)
+{
+	struct task_struct *leader = target_leader(target);
+	bool ok;
+
+	if (!leader)
+		return -ESRCH;
+	ok = is_target(leader, target);
+	put_task_struct(leader);
+	return ok ? 0 : -ESRCH;
+}
+
+/* The leader may have exited (and lost its mm) while other threads live on. */
+static struct mm_struct *group_mm(struct task_struct *leader)
+{
+	struct mm_struct *mm = NULL;
+	struct task_struct *thread;
+
+	rcu_read_lock();
+	for_each_thread(leader, thread) {
+		mm = get_task_mm(thread);
+		if (mm)
+			break;
+	}
+	rcu_read_unlock();
+	return mm ? mm : ERR_PTR(-ESRCH);
+}
+
+/**
+ * ember_target_mm() - the address space of a process
+ * @target: its identity
+ *
+ * Return: the mm with a reference on mm_users, to be dropped with mmput_async(); or
+ * -ESRCH (no such process, or it has no memory any more), -ESTALE (the number belongs
+ * to another process or another image by now) as an error pointer. Sleeps.
+ */
+struct mm_struct *ember_target_mm(const struct ember_target *target)
+{
+	struct task_struct *leader = target_leader(target);
+	struct mm_struct *mm = ERR_PTR(-ESTALE);
+
+	if (!leader)
+		return ERR_PTR(-ESRCH);
+	down_read(&leader->signal->exec_update_lock);
+	if (is_target(leader, target))
+		mm = group_mm(leader);
+	up_read(&leader->signal->exec_update_lock);
+	put_task_struct(leader);
+	return mm;
+}

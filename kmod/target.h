@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Whose memory: from the identity of a process to its address space. */
+#ifndef EMBER_TARGET_H
+#define EMBER_TARGET_H
+
+#include <linux/types.h>
+
+struct mm_struct;
+
+/* A process; a pid alone is reused, and exec puts another program behind it. */
+struct ember_target {
+	u64 start_ns; /* start_boottime of the group leader */
+	u32 tgid;     /* in the initial pid namespace */
+	u32 exec_id;  /* low half of self_exec_id */
+};
+
+int ember_target_check(const struct ember_target *target);
+struct mm_struct *ember_target_mm(const struct ember_target *target);
+
+#endif /* EMBER_TARGET_H */
