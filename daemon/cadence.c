@@ -101,9 +101,23 @@ static uint64_t affordable(const struct ember_cadence *c, unsigned int times)
 	return budget_ns / c->scan_cost_ns;
 }
 
+/* The period, stretched so that @scans keep within @times the budget. */
+static uint64_t period(const struct ember_cadence *c, uint64_t scans, unsigned int times)
+{
+	if (affordable(c, times) >= scans)
+		return c->params.period_ns;
+	return scans * c->scan_cost_ns * 10000 / (c->params.cpu_budget_bp * times);
+}
+
+static unsigned int budget_times(const struct ember_cadence *c)
+{
+	return c->settled ? 1 : BUSY_BUDGET;
+}
+
+/* Is the window about as long as the time between scans would be? */
 static bool one_scan_per_period(const struct ember_cadence *c)
 {
-	return c->window_ns > c->params.period_ns / 2;
+	return c->window_ns > period(c, 1, budget_times(c)) / 2;
 }
 
 /* Readings in the period that begins. */
@@ -117,18 +131,6 @@ static uint8_t plan_readings(const struct ember_cadence *c)
 	readings = scans > 2 ? scans - 1 : 1;
 	readings = readings < fit ? readings : fit - 1;
 	return clamp_u64(readings, 1, BUSY_READINGS);
-}
-
-/* The period, stretched so that its scans keep within the budget. */
-static uint64_t period(const struct ember_cadence *c)
-{
-	uint64_t scans = one_scan_per_period(c) ? 1 : 1 + (c->left ? c->left : 1);
-	uint64_t can = affordable(c, c->settled ? 1 : BUSY_BUDGET);
-
-	if (can >= scans)
-		return c->params.period_ns;
-	return scans * c->scan_cost_ns * 10000 /
-	       (c->params.cpu_budget_bp * (c->settled ? 1 : BUSY_BUDGET));
 }
 
 static void warm_step(struct ember_cadence *c, struct ember_cadence_step *step)
@@ -147,11 +149,12 @@ static void warm_step(struct ember_cadence *c, struct ember_cadence_step *step)
 
 static void opening_step(struct ember_cadence *c, struct ember_cadence_step *step)
 {
-	uint64_t windows, rest;
+	uint64_t windows, rest, all;
 
 	c->left = plan_readings(c);
 	windows = c->left * c->window_ns;
-	rest = period(c) > windows ? period(c) - windows : 0;
+	all = period(c, c->left + 1, budget_times(c));
+	rest = all > windows ? all - windows : 0;
 	step->role = EMBER_SCAN_CLEARING;
 	step->next_scan_in_ns = rest;
 	step->score = rest / c->window_ns < SATURATED_TOUCHES * WINDOWS_PER_TOUCH;
@@ -162,7 +165,7 @@ static void reading_step(struct ember_cadence *c, struct ember_cadence_step *ste
 {
 	if (one_scan_per_period(c) && !c->opened) {
 		c->left = 1;
-		step->next_scan_in_ns = period(c);
+		step->next_scan_in_ns = period(c, 1, budget_times(c));
 	} else {
 		step->next_scan_in_ns = c->window_ns;
 	}
