@@ -22,6 +22,8 @@ enum ember_numa_balancing {
 	EMBER_NUMAB_OFF,   /* off while ember runs */
 };
 
+#define EMBER_NO_LIMIT UINT64_MAX
+
 enum ember_action { EMBER_ACTION_FOLLOW, EMBER_ACTION_IGNORE };
 
 struct ember_policy_global {
@@ -36,7 +38,6 @@ struct ember_policy_global {
 
 struct ember_rule {
 	char *name; /* never NULL: "FILE:/rules/N" if it has none */
-	char *file;
 	char *comm; /* glob, or NULL: any */
 	char *exe;
 	char *cgroup;
@@ -44,7 +45,7 @@ struct ember_rule {
 	uint64_t min_rss_bytes;
 	uint32_t action;                /* enum ember_action */
 	uint32_t weight;                /* 100 is neutral */
-	uint64_t bandwidth_bytes_per_s; /* 0: only the global one */
+	uint64_t bandwidth_bytes_per_s; /* per direction; EMBER_NO_LIMIT: only the global one */
 };
 
 struct ember_policy {
