@@ -8,7 +8,8 @@
 static int parse_two(const char *a, const char *b, struct ember_policy **ret,
 		     struct ember_policy_error *error)
 {
-	struct ember_policy_file files[2] = {{"a.json", a, strlen(a)}, {"b.json", b, b ? strlen(b) : 0}};
+	struct ember_policy_file files[2] = {{"a.json", a, strlen(a)},
+					     {"b.json", b, b ? strlen(b) : 0}};
 
 	memset(error, 0, sizeof(*error));
 	return ember_policy_parse(files, b ? 2 : 1, ret, error);
@@ -48,9 +49,9 @@ static void test_defaults(void **state)
 static void test_every_global_key(void **state)
 {
 	struct ember_policy *p = must_parse(
-		"{\"$schema\": \"x\", \"//\": \"c\", \"version\": 1, \"global\": {\"//\": \"c\","
-		"\"period\": \"250ms\", \"bandwidth\": \"1.5GB/s\", \"reserve\": \"64MiB\","
-		"\"cpu_budget\": \"0.5%\", \"fault_sampling\": 7, \"numa_balancing\": \"off\"}}");
+	    "{\"$schema\": \"x\", \"//\": \"c\", \"version\": 1, \"global\": {\"//\": \"c\","
+	    "\"period\": \"250ms\", \"bandwidth\": \"1.5GB/s\", \"reserve\": \"64MiB\","
+	    "\"cpu_budget\": \"0.5%\", \"fault_sampling\": 7, \"numa_balancing\": \"off\"}}");
 
 	(void)state;
 	assert_int_equal(p->global.period_ns, 250000000);
@@ -65,11 +66,13 @@ static void test_every_global_key(void **state)
 
 static void test_every_rule_key(void **state)
 {
-	struct ember_policy *p = must_parse(
-		"{\"version\": 1, \"rules\": [{\"//\": \"c\", \"name\": \"n\", \"match\": {\"//\": \"c\","
-		"\"comm\": \"redis*\", \"exe\": \"/usr/bin/*\", \"cgroup\": \"/a.slice/*\", \"uid\": 1000,"
-		"\"min_rss\": \"3MiB\"}, \"action\": \"ignore\", \"weight\": 250,"
-		"\"bandwidth\": \"10MB/s\"}, {}]}");
+	struct ember_policy *p =
+	    must_parse("{\"version\": 1, \"rules\": [{\"//\": \"c\", \"name\": \"n\", \"match\": "
+		       "{\"//\": \"c\","
+		       "\"comm\": \"redis*\", \"exe\": \"/usr/bin/*\", \"cgroup\": \"/a.slice/*\", "
+		       "\"uid\": 1000,"
+		       "\"min_rss\": \"3MiB\"}, \"action\": \"ignore\", \"weight\": 250,"
+		       "\"bandwidth\": \"10MB/s\"}, {}]}");
 	const struct ember_rule *r = &p->rules[0];
 
 	(void)state;
@@ -115,12 +118,12 @@ static void test_files_add_up(void **state)
 
 	(void)state;
 	assert_int_equal(
-		parse_two("{\"version\": 1, \"global\": {\"period\": \"2s\", \"reserve\": \"1MiB\"},"
-			  "\"rules\": [{\"name\": \"a\"}]}",
-			  "{\"version\": 1, \"global\": {\"reserve\": \"5%\"}, \"rules\": [{\"name\": "
-			  "\"b\"}]}",
-			  &p, &error),
-		0);
+	    parse_two("{\"version\": 1, \"global\": {\"period\": \"2s\", \"reserve\": \"1MiB\"},"
+		      "\"rules\": [{\"name\": \"a\"}]}",
+		      "{\"version\": 1, \"global\": {\"reserve\": \"5%\"}, \"rules\": [{\"name\": "
+		      "\"b\"}]}",
+		      &p, &error),
+	    0);
 	assert_int_equal(p->global.period_ns, 2000000000);
 	assert_int_equal(p->global.reserve_bp, 500);
 	assert_int_equal(p->global.reserve_bytes, 0);
@@ -140,97 +143,97 @@ static const struct {
 	const char *text;
 	const char *says[3];
 } refused[] = {
-	{"", {"a.json", "ends too early"}},
-	{"[]", {"not an object"}},
-	{"{}", {"has no key \"version\""}},
-	{"{\"version\": 2}", {"a.json: /version", "version 1, not 2"}},
-	{"{\"version\": \"1\"}", {"/version", "a string, not an integer"}},
-	{"{\"version\": 1", {"ends too early"}},
-	{"{\"version\": 1}}", {"text behind the end"}},
-	{"{\"version\": 1} x", {"line 1, column", "text behind the end"}},
-	{"{\"version\": 1,}", {"line 1"}},
-	{"{\"version\": 1,\n \"global\": nul}", {"line 2"}},
-	{"{'version': 1}", {"double quotes"}},
-	{V "'global': {}}", {"double quotes"}},
-	{V "\"//\": 'x'}", {"line 1"}},
-	{"{\"version\": 01}", {"line 1"}},
-	{"{\"version\": +1}", {"line 1"}},
-	{"{\"version\": 1.}", {"a.json"}},
-	{"{\"version\": 1.0}", {"/version", "a fraction, not an integer"}},
-	{"{\"version\": NaN}", {"a.json"}},
-	{"{\"version\": Infinity}", {"a.json"}},
-	{"{\"version\": TRUE}", {"a.json"}},
-	{"{\"version\": true}", {"/version", "true or false, not an integer"}},
-	{V "\"rules\": [{},]}", {"line 1"}},
-	{"{\"version\": 1 /* no */}", {"line 1"}},
-	{V "\"version\": 1}", {"/version", "there twice"}},
-	{V "\"vers\\u0069on\": 1}", {"/version", "there twice"}},
-	{G("\"period\": \"1s\", \"period\": \"2s\""), {"/global/period", "there twice"}},
-	{R("\"match\": {\"uid\": 1, \"uid\": 1}"), {"/rules/1/match/uid", "there twice"}},
-	{V "\"rulez\": []}", {"/rulez", "unknown key", "rules"}},
-	{G("\"perod\": \"1s\""), {"/global/perod", "unknown key", "period"}},
-	{G("\"a/b~c\": 1"), {"/global/a~1b~0c", "unknown key"}},
-	{V "\"global\": []}", {"/global", "an array, not an object"}},
-	{V "\"global\": null}", {"/global", "null, not an object"}},
-	{V "\"rules\": {}}", {"/rules", "an object, not an array"}},
-	{V "\"rules\": [1]}", {"/rules/0", "an integer, not an object"}},
-	{V "\"//\": 1}", {"/~1~1", "an integer, not a string"}},
+    {"", {"a.json", "ends too early"}},
+    {"[]", {"not an object"}},
+    {"{}", {"has no key \"version\""}},
+    {"{\"version\": 2}", {"a.json: /version", "version 1, not 2"}},
+    {"{\"version\": \"1\"}", {"/version", "a string, not an integer"}},
+    {"{\"version\": 1", {"ends too early"}},
+    {"{\"version\": 1}}", {"text behind the end"}},
+    {"{\"version\": 1} x", {"line 1, column", "text behind the end"}},
+    {"{\"version\": 1,}", {"line 1"}},
+    {"{\"version\": 1,\n \"global\": nul}", {"line 2"}},
+    {"{'version': 1}", {"double quotes"}},
+    {V "'global': {}}", {"double quotes"}},
+    {V "\"//\": 'x'}", {"line 1"}},
+    {"{\"version\": 01}", {"line 1"}},
+    {"{\"version\": +1}", {"line 1"}},
+    {"{\"version\": 1.}", {"a.json"}},
+    {"{\"version\": 1.0}", {"/version", "a fraction, not an integer"}},
+    {"{\"version\": NaN}", {"a.json"}},
+    {"{\"version\": Infinity}", {"a.json"}},
+    {"{\"version\": TRUE}", {"a.json"}},
+    {"{\"version\": true}", {"/version", "true or false, not an integer"}},
+    {V "\"rules\": [{},]}", {"line 1"}},
+    {"{\"version\": 1 /* no */}", {"line 1"}},
+    {V "\"version\": 1}", {"/version", "there twice"}},
+    {V "\"vers\\u0069on\": 1}", {"/version", "there twice"}},
+    {G("\"period\": \"1s\", \"period\": \"2s\""), {"/global/period", "there twice"}},
+    {R("\"match\": {\"uid\": 1, \"uid\": 1}"), {"/rules/1/match/uid", "there twice"}},
+    {V "\"rulez\": []}", {"/rulez", "unknown key", "rules"}},
+    {G("\"perod\": \"1s\""), {"/global/perod", "unknown key", "period"}},
+    {G("\"a/b~c\": 1"), {"/global/a~1b~0c", "unknown key"}},
+    {V "\"global\": []}", {"/global", "an array, not an object"}},
+    {V "\"global\": null}", {"/global", "null, not an object"}},
+    {V "\"rules\": {}}", {"/rules", "an object, not an array"}},
+    {V "\"rules\": [1]}", {"/rules/0", "an integer, not an object"}},
+    {V "\"//\": 1}", {"/~1~1", "an integer, not a string"}},
 
-	{G("\"period\": 1"), {"/global/period", "an integer, not a string", "\"1s\""}},
-	{G("\"period\": \"1\""), {"/global/period", "has no unit", "write \"1s\""}},
-	{G("\"period\": \"s\""), {"/global/period", "does not begin with a number"}},
-	{G("\"period\": \"1h\""), {"/global/period", "unknown unit"}},
-	{G("\"period\": \"1 s\""), {"/global/period", "unknown unit"}},
-	{G("\"period\": \"-1s\""), {"/global/period", "does not begin with a number"}},
-	{G("\"period\": \"0s\""), {"/global/period", "out of range", "100ms to 60min"}},
-	{G("\"period\": \"99ms\""), {"/global/period", "out of range"}},
-	{G("\"period\": \"61min\""), {"/global/period", "out of range"}},
-	{G("\"period\": \"99999999999999999999s\""), {"/global/period", "too large"}},
-	{G("\"period\": \"1.2345s\""), {"/global/period", "too many decimals"}},
-	{G("\"bandwidth\": \"200\""), {"/global/bandwidth", "has no unit", "200MB/s"}},
-	{G("\"bandwidth\": \"200MB\""), {"/global/bandwidth", "unknown unit"}},
-	{G("\"bandwidth\": \"1kB/s\""), {"/global/bandwidth", "out of range"}},
-	{G("\"reserve\": \"51%\""), {"/global/reserve", "out of range"}},
-	{G("\"reserve\": \"64\""), {"/global/reserve", "has no unit"}},
-	{G("\"reserve\": \"2000TiB\""), {"/global/reserve", "out of range"}},
-	{G("\"reserve\": \"0.001%\""), {"/global/reserve", "too many decimals"}},
-	{G("\"cpu_budget\": \"0%\""), {"/global/cpu_budget", "out of range"}},
-	{G("\"cpu_budget\": \"101%\""), {"/global/cpu_budget", "out of range"}},
-	{G("\"cpu_budget\": \"3\""), {"/global/cpu_budget", "has no unit"}},
-	{G("\"fault_sampling\": 0"), {"/global/fault_sampling", "out of range", "\"off\""}},
-	{G("\"fault_sampling\": \"on\""), {"/global/fault_sampling", "nor \"off\""}},
-	{G("\"fault_sampling\": 1.5"), {"/global/fault_sampling", "neither an integer"}},
-	{G("\"fault_sampling\": 99999999999999999999"), {"/global/fault_sampling", "out of range"}},
-	{G("\"numa_balancing\": \"on\""), {"/global/numa_balancing", "none of", "\"leave\""}},
+    {G("\"period\": 1"), {"/global/period", "an integer, not a string", "\"1s\""}},
+    {G("\"period\": \"1\""), {"/global/period", "has no unit", "write \"1s\""}},
+    {G("\"period\": \"s\""), {"/global/period", "does not begin with a number"}},
+    {G("\"period\": \"1h\""), {"/global/period", "unknown unit"}},
+    {G("\"period\": \"1 s\""), {"/global/period", "unknown unit"}},
+    {G("\"period\": \"-1s\""), {"/global/period", "does not begin with a number"}},
+    {G("\"period\": \"0s\""), {"/global/period", "out of range", "100ms to 60min"}},
+    {G("\"period\": \"99ms\""), {"/global/period", "out of range"}},
+    {G("\"period\": \"61min\""), {"/global/period", "out of range"}},
+    {G("\"period\": \"99999999999999999999s\""), {"/global/period", "too large"}},
+    {G("\"period\": \"1.2345s\""), {"/global/period", "too many decimals"}},
+    {G("\"bandwidth\": \"200\""), {"/global/bandwidth", "has no unit", "200MB/s"}},
+    {G("\"bandwidth\": \"200MB\""), {"/global/bandwidth", "unknown unit"}},
+    {G("\"bandwidth\": \"1kB/s\""), {"/global/bandwidth", "out of range"}},
+    {G("\"reserve\": \"51%\""), {"/global/reserve", "out of range"}},
+    {G("\"reserve\": \"64\""), {"/global/reserve", "has no unit"}},
+    {G("\"reserve\": \"2000TiB\""), {"/global/reserve", "out of range"}},
+    {G("\"reserve\": \"0.001%\""), {"/global/reserve", "too many decimals"}},
+    {G("\"cpu_budget\": \"0%\""), {"/global/cpu_budget", "out of range"}},
+    {G("\"cpu_budget\": \"101%\""), {"/global/cpu_budget", "out of range"}},
+    {G("\"cpu_budget\": \"3\""), {"/global/cpu_budget", "has no unit"}},
+    {G("\"fault_sampling\": 0"), {"/global/fault_sampling", "out of range", "\"off\""}},
+    {G("\"fault_sampling\": \"on\""), {"/global/fault_sampling", "nor \"off\""}},
+    {G("\"fault_sampling\": 1.5"), {"/global/fault_sampling", "neither an integer"}},
+    {G("\"fault_sampling\": 99999999999999999999"), {"/global/fault_sampling", "out of range"}},
+    {G("\"numa_balancing\": \"on\""), {"/global/numa_balancing", "none of", "\"leave\""}},
 
-	{V "\"tiers\": [{\"rank\": 0}]}", {"/tiers/0", "has no key \"nodes\""}},
-	{V "\"tiers\": [{\"nodes\": [1]}]}", {"/tiers/0", "has no key \"rank\""}},
-	{V "\"tiers\": [{\"nodes\": [], \"rank\": 0}]}", {"/tiers/0/nodes", "names no node"}},
-	{V "\"tiers\": [{\"nodes\": [15], \"rank\": 0}]}", {"/tiers/0/nodes/0", "out of range"}},
-	{V "\"tiers\": [{\"nodes\": [1, 1], \"rank\": 0}]}", {"/tiers/0/nodes/1", "named twice"}},
-	{V "\"tiers\": [{\"nodes\": [\"1\"], \"rank\": 0}]}", {"/tiers/0/nodes/0", "a string"}},
-	{V "\"tiers\": [{\"nodes\": [1], \"rank\": 15}]}", {"/tiers/0/rank", "out of range"}},
-	{V "\"tiers\": [{\"nodes\": [1], \"rank\": 0}, {\"nodes\": [1], \"rank\": 1}]}",
-	 {"/tiers/1", "has a rank already"}},
+    {V "\"tiers\": [{\"rank\": 0}]}", {"/tiers/0", "has no key \"nodes\""}},
+    {V "\"tiers\": [{\"nodes\": [1]}]}", {"/tiers/0", "has no key \"rank\""}},
+    {V "\"tiers\": [{\"nodes\": [], \"rank\": 0}]}", {"/tiers/0/nodes", "names no node"}},
+    {V "\"tiers\": [{\"nodes\": [15], \"rank\": 0}]}", {"/tiers/0/nodes/0", "out of range"}},
+    {V "\"tiers\": [{\"nodes\": [1, 1], \"rank\": 0}]}", {"/tiers/0/nodes/1", "named twice"}},
+    {V "\"tiers\": [{\"nodes\": [\"1\"], \"rank\": 0}]}", {"/tiers/0/nodes/0", "a string"}},
+    {V "\"tiers\": [{\"nodes\": [1], \"rank\": 15}]}", {"/tiers/0/rank", "out of range"}},
+    {V "\"tiers\": [{\"nodes\": [1], \"rank\": 0}, {\"nodes\": [1], \"rank\": 1}]}",
+     {"/tiers/1", "has a rank already"}},
 
-	{R("\"name\": \"\""), {"/rules/1/name", "1 to 256"}},
-	{R("\"name\": \"a\\u0007\""), {"/rules/1/name", "control character"}},
-	{R("\"action\": \"pin\""), {"/rules/1/action", "none of", "\"follow\""}},
-	{R("\"weight\": 0"), {"/rules/1/weight", "out of range (1 to 10000)"}},
-	{R("\"weight\": 10001"), {"/rules/1/weight", "out of range"}},
-	{R("\"bandwidth\": \"10\""), {"/rules/1/bandwidth", "has no unit"}},
-	{M("\"pid\": 1"), {"/rules/1/match/pid", "unknown key"}},
-	{M("\"comm\": 1"), {"/rules/1/match/comm", "an integer, not a string"}},
-	{M("\"comm\": \"sixteen-letters-\""), {"/rules/1/match/comm", "never matches"}},
-	{M("\"exe\": \"redis\""), {"/rules/1/match/exe", "never matches"}},
-	{M("\"cgroup\": \"a.slice\""), {"/rules/1/match/cgroup", "never matches"}},
-	{M("\"uid\": -1"), {"/rules/1/match/uid", "out of range"}},
-	{M("\"uid\": \"root\""), {"/rules/1/match/uid", "a string, not an integer"}},
-	{M("\"uid\": 4294967295"), {"/rules/1/match/uid", "out of range"}},
-	{M("\"min_rss\": \"64\""),
-	 {"a.json: /rules/1/match/min_rss: \"64\" has no unit (write \"64MiB\")"}},
-	{V "\"//\": [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}", {"deeper than 16"}},
-	{V "\"//\": \"\xff\"}", {"line 1"}},
+    {R("\"name\": \"\""), {"/rules/1/name", "1 to 256"}},
+    {R("\"name\": \"a\\u0007\""), {"/rules/1/name", "control character"}},
+    {R("\"action\": \"pin\""), {"/rules/1/action", "none of", "\"follow\""}},
+    {R("\"weight\": 0"), {"/rules/1/weight", "out of range (1 to 10000)"}},
+    {R("\"weight\": 10001"), {"/rules/1/weight", "out of range"}},
+    {R("\"bandwidth\": \"10\""), {"/rules/1/bandwidth", "has no unit"}},
+    {M("\"pid\": 1"), {"/rules/1/match/pid", "unknown key"}},
+    {M("\"comm\": 1"), {"/rules/1/match/comm", "an integer, not a string"}},
+    {M("\"comm\": \"sixteen-letters-\""), {"/rules/1/match/comm", "never matches"}},
+    {M("\"exe\": \"redis\""), {"/rules/1/match/exe", "never matches"}},
+    {M("\"cgroup\": \"a.slice\""), {"/rules/1/match/cgroup", "never matches"}},
+    {M("\"uid\": -1"), {"/rules/1/match/uid", "out of range"}},
+    {M("\"uid\": \"root\""), {"/rules/1/match/uid", "a string, not an integer"}},
+    {M("\"uid\": 4294967295"), {"/rules/1/match/uid", "out of range"}},
+    {M("\"min_rss\": \"64\""),
+     {"a.json: /rules/1/match/min_rss: \"64\" has no unit (write \"64MiB\")"}},
+    {V "\"//\": [[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}", {"deeper than 16"}},
+    {V "\"//\": \"\xff\"}", {"line 1"}},
 };
 
 static void test_refused(void **state)
@@ -279,26 +282,26 @@ static void test_nul_byte_and_size(void **state)
 /* Each condition alone decides; the first rule that matches counts. */
 static void test_match(void **state)
 {
-	struct ember_policy *p = must_parse(
-		"{\"version\": 1, \"rules\": ["
-		"{\"name\": \"comm\", \"match\": {\"comm\": \"redis*\"}},"
-		"{\"name\": \"exe\", \"match\": {\"exe\": \"/opt/*\"}},"
-		"{\"name\": \"cgroup\", \"match\": {\"cgroup\": \"/a.slice/*\"}},"
-		"{\"name\": \"uid\", \"match\": {\"uid\": 0}},"
-		"{\"name\": \"both\", \"match\": {\"uid\": 7, \"comm\": \"x\"}},"
-		"{\"name\": \"big\", \"match\": {\"min_rss\": \"64MiB\"}}]}");
+	struct ember_policy *p =
+	    must_parse("{\"version\": 1, \"rules\": ["
+		       "{\"name\": \"comm\", \"match\": {\"comm\": \"redis*\"}},"
+		       "{\"name\": \"exe\", \"match\": {\"exe\": \"/opt/*\"}},"
+		       "{\"name\": \"cgroup\", \"match\": {\"cgroup\": \"/a.slice/*\"}},"
+		       "{\"name\": \"uid\", \"match\": {\"uid\": 0}},"
+		       "{\"name\": \"both\", \"match\": {\"uid\": 7, \"comm\": \"x\"}},"
+		       "{\"name\": \"big\", \"match\": {\"min_rss\": \"64MiB\"}}]}");
 	static const struct {
 		struct ember_proc_facts facts;
 		const char *rule;
 	} cases[] = {
-		{{"redis-server", "/opt/redis", "/a.slice/r", 0, 0}, "comm"},
-		{{"x", "/opt/deep/down/x", "/a.slice/r", 0, 0}, "exe"},
-		{{"x", NULL, "/a.slice/b/c", 0, 0}, "cgroup"},
-		{{"x", "/usr/bin/x", "/b.slice", 0, 0}, "uid"},
-		{{"x", NULL, NULL, 7, 0}, "both"},
-		{{"y", NULL, NULL, 7, 64 << 20}, "big"},
-		{{"y", NULL, NULL, 7, (64 << 20) - 1}, NULL},
-		{{NULL, NULL, NULL, 7, 0}, NULL},
+	    {{"redis-server", "/opt/redis", "/a.slice/r", 0, 0}, "comm"},
+	    {{"x", "/opt/deep/down/x", "/a.slice/r", 0, 0}, "exe"},
+	    {{"x", NULL, "/a.slice/b/c", 0, 0}, "cgroup"},
+	    {{"x", "/usr/bin/x", "/b.slice", 0, 0}, "uid"},
+	    {{"x", NULL, NULL, 7, 0}, "both"},
+	    {{"y", NULL, NULL, 7, 64 << 20}, "big"},
+	    {{"y", NULL, NULL, 7, (64 << 20) - 1}, NULL},
+	    {{NULL, NULL, NULL, 7, 0}, NULL},
 	};
 
 	(void)state;
@@ -328,11 +331,11 @@ static void test_reserve(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_defaults),      cmocka_unit_test(test_every_global_key),
-		cmocka_unit_test(test_every_rule_key), cmocka_unit_test(test_tiers),
-		cmocka_unit_test(test_files_add_up),  cmocka_unit_test(test_refused),
-		cmocka_unit_test(test_nul_byte_and_size), cmocka_unit_test(test_match),
-		cmocka_unit_test(test_reserve),
+	    cmocka_unit_test(test_defaults),          cmocka_unit_test(test_every_global_key),
+	    cmocka_unit_test(test_every_rule_key),    cmocka_unit_test(test_tiers),
+	    cmocka_unit_test(test_files_add_up),      cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_nul_byte_and_size), cmocka_unit_test(test_match),
+	    cmocka_unit_test(test_reserve),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

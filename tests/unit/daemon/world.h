@@ -29,7 +29,8 @@ struct world_params {
 	uint32_t nr_pages;
 	uint32_t tier_pages[3]; /* fastest first; node of tier t is t */
 	unsigned int nr_tiers;
-	unsigned int first_touch; /* tier that fills first; the others follow downwards, then upwards */
+	unsigned int
+	    first_touch; /* tier that fills first; the others follow downwards, then upwards */
 	uint64_t move_bytes_per_s; /* per direction */
 	uint64_t period_ns;
 	uint64_t scan_cost_ns;
@@ -41,9 +42,9 @@ struct world_params {
 
 struct world {
 	struct world_params p;
-	float *rate;	 /* touches per second of each page */
-	uint8_t *place;	 /* node of each page */
-	uint64_t *when;	 /* time of its last clearing */
+	float *rate;    /* touches per second of each page */
+	uint8_t *place; /* node of each page */
+	uint64_t *when; /* time of its last clearing */
 	uint64_t free_pages[3];
 	uint64_t now;
 	uint64_t rng;
@@ -206,11 +207,13 @@ static inline double world_oracle(const struct world *w, unsigned int tier)
 
 /* ---- access patterns ---- */
 
-/* @hot pages scattered over all, chosen by @salt, get @share of @touches per second; the rest goes to all. */
+/* @hot pages scattered over all, chosen by @salt, get @share of @touches per second; the rest goes
+ * to all. */
 static inline void world_hot_set(struct world *w, uint32_t hot, double share, double touches,
 				 uint64_t salt)
 {
-	uint32_t n = w->p.nr_pages, unit = w->p.huge ? PAGES : 1, *order = malloc(n * sizeof(*order));
+	uint32_t n = w->p.nr_pages, unit = w->p.huge ? PAGES : 1,
+		 *order = malloc(n * sizeof(*order));
 	uint64_t saved = w->rng;
 
 	w->rng = salt * 2 + 1;
@@ -307,7 +310,8 @@ static inline void world_move_until(struct world *w, uint64_t until)
 
 			if (w->head[d] == w->nr_queue[d])
 				continue;
-			end = w->free_at[d] + m->move.nr_pages * 4096ULL * SEC / w->p.move_bytes_per_s;
+			end = w->free_at[d] +
+			      m->move.nr_pages * 4096ULL * SEC / w->p.move_bytes_per_s;
 			if (end < best) {
 				best = end;
 				next = d;
@@ -382,8 +386,11 @@ static inline void world_scan(struct world *w, const struct ember_cadence_step *
 
 static inline void world_plan(struct world *w)
 {
-	struct ember_plan_proc proc = {.id = {.tgid = 1}, .regions = &w->regions, .weight = 100,
-				       .allowed = 0x7fff, .home = EMBER_NO_NODE};
+	struct ember_plan_proc proc = {.id = {.tgid = 1},
+				       .regions = &w->regions,
+				       .weight = 100,
+				       .allowed = 0x7fff,
+				       .home = EMBER_NO_NODE};
 	struct ember_plan_limits limits = {.max_regions_per_move = 32,
 					   .calibration = &w->calibration};
 

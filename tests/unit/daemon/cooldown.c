@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "check.h"
+
+#include "cooldown.h"
+
+#define MSEC 1000000ULL
+#define PAGE 0x7f0000001000ULL
+
+static const struct ember_proc_id a = {.tgid = 1}, b = {.tgid = 1, .self_exec_id = 1};
+
+static void test_way_back_only(void **state)
+{
+	struct ember_cooldown cd;
+
+	(void)state;
+	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 0), EMBER_COOL_FREE);
+	ember_cooldown_moved(&cd, &a, PAGE, true, 0);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 9999 * MSEC), EMBER_COOL_MOVED);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 9999 * MSEC), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE + 4096, false, 0), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, false, 0), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 10000 * MSEC), EMBER_COOL_FREE);
+	ember_cooldown_destroy(&cd);
+}
+
+/* 10 s, 20 s, 40 s … 320 s, and no longer. */
+static void test_doubles_with_round_trips(void **state)
+{
+	static const uint32_t expected_s[] = {10, 20, 40, 80, 160, 320, 320, 320};
+	struct ember_cooldown cd;
+	uint64_t now = 0;
+
+	(void)state;
+	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
+	for (size_t i = 0; i < NR(expected_s); i++) {
+		bool promote = i % 2;
+		uint64_t end = now + expected_s[i] * 1000 * MSEC;
+
+		ember_cooldown_moved(&cd, &a, PAGE, promote, now);
+		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, !promote, end - MSEC),
+				 EMBER_COOL_MOVED);
+		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, !promote, end),
+				 EMBER_COOL_FREE);
+		now = end;
+	}
+	ember_cooldown_destroy(&cd);
+}
+
+static void test_refused(void **state)
+{
+	struct ember_cooldown cd;
+
+	(void)state;
+	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
+	ember_cooldown_refused(&cd, &a, PAGE, false, 0);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 1999 * MSEC), EMBER_COOL_REFUSED);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 1999 * MSEC),
+			 EMBER_COOL_REFUSED);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 2000 * MSEC), EMBER_COOL_FREE);
+	ember_cooldown_refused(&cd, &a, PAGE, true, 0);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 59999 * MSEC),
+			 EMBER_COOL_REFUSED);
+	ember_cooldown_destroy(&cd);
+}
+
+/* The table never grows; what ends first gives way. */
+static void test_bounded(void **state)
+{
+	struct ember_cooldown cd;
+	unsigned int kept = 0;
+
+	(void)state;
+	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
+	ember_cooldown_refused(&cd, &a, PAGE, true, 0); /* ends at 60 s */
+	for (uint64_t i = 1; i < 10000; i++)
+		ember_cooldown_moved(&cd, &a, PAGE + i * 4096, true, 0); /* at 10 s */
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 0), EMBER_COOL_REFUSED);
+	for (uint64_t i = 0; i < 10000; i++)
+		kept += ember_cooldown_look(&cd, &a, PAGE + i * 4096, false, 0) != EMBER_COOL_FREE;
+	print_message("kept %u of 10000, %llu gave way\n", kept, (unsigned long long)cd.nr_evicted);
+	assert_int_equal(kept, 64);
+	assert_int_equal(cd.nr_evicted, 10000 - 64);
+	ember_cooldown_destroy(&cd);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_way_back_only),
+	    cmocka_unit_test(test_doubles_with_round_trips),
+	    cmocka_unit_test(test_refused),
+	    cmocka_unit_test(test_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
