@@ -1,0 +1,249 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * ember-helper: what only root may do, on behalf of emberd. Started by systemd when emberd
+ * connects to its socket; serves one client; gives back what it borrowed when that client goes,
+ * however it goes; ends when nobody has come for a while.
+ *
+ * One request is one packet of text: a verb and at most one number. One packet answers it:
+ * "ok", "ok TEXT" or "error TEXT".
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pwd.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "daemon/util/cleanup.h"
+#include "helper/sysctl.h"
+
+#define EMBER_USER "ember"
+#define MAX_REQUEST 64
+#define IDLE_MS 10000
+
+struct helper {
+	int listener;
+	int signals;
+	int client; /* -1: none */
+};
+
+__attribute__((format(printf, 2, 3))) static void answer(int fd, const char *fmt, ...)
+{
+	char text[128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	/* a client that does not read its answers misses them: never waited for */
+	if (send(fd, text, strlen(text), MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+		fprintf(stderr, "Failed to answer, ignoring: %s\n", strerror(errno));
+}
+
+/* ---- verbs ---- */
+
+static void do_ping(int fd, int unused)
+{
+	answer(fd, "ok");
+}
+
+static void do_version(int fd, int unused)
+{
+	answer(fd, "ok %s", EMBER_VERSION);
+}
+
+static void do_numa_balancing(int fd, int value)
+{
+	int original, r = helper_borrow_numa_balancing(value, &original);
+
+	if (r == -EEXIST)
+		answer(fd, "error kernel.numa_balancing was changed by somebody else: left alone");
+	else if (r < 0)
+		answer(fd, "error kernel.numa_balancing: %s", strerror(-r));
+	else
+		answer(fd, "ok %d", original);
+}
+
+/* The closed list. An argument is one digit between least and most; most < 0: there is none. */
+static const struct verb {
+	const char *name;
+	int least, most;
+	void (*run)(int fd, int argument);
+} verbs[] = {
+    {"ping", 0, -1, do_ping},
+    {"version", 0, -1, do_version},
+    {"numa_balancing", 0, 0, do_numa_balancing},
+};
+
+static void run_request(int fd, char *request)
+{
+	const char *name = strtok(request, " ");
+	const char *argument = strtok(NULL, " ");
+
+	for (size_t i = 0; name && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
+		const struct verb *v = &verbs[i];
+		bool wanted = v->most >= 0;
+
+		if (strcmp(name, v->name) != 0)
+			continue;
+		if (strtok(NULL, " ") || wanted != !!argument ||
+		    (wanted &&
+		     (argument[0] < '0' + v->least || argument[0] > '0' + v->most || argument[1])))
+			answer(fd, "error %s: bad argument", v->name);
+		else
+			v->run(fd, wanted ? argument[0] - '0' : 0);
+		return;
+	}
+	answer(fd, "error unknown verb");
+}
+
+/* ---- clients ---- */
+
+static bool may_ask(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	const struct passwd *ember = getpwnam(EMBER_USER);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) < 0)
+		return false;
+	return peer.uid == 0 || (ember && peer.uid == ember->pw_uid);
+}
+
+static void take_client(struct helper *h)
+{
+	_cleanup_close_ int fd = accept4(h->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0)
+		return;
+	if (!may_ask(fd))
+		answer(fd, "error not permitted");
+	else if (h->client >= 0)
+		answer(fd, "error busy: another client is connected");
+	else
+		h->client = TAKE_FD(fd);
+}
+
+static void drop_client(struct helper *h)
+{
+	int r = helper_give_back();
+
+	if (r < 0)
+		fprintf(stderr, "Failed to put back kernel.numa_balancing: %s\n", strerror(-r));
+	close(h->client);
+	h->client = -1;
+}
+
+static void serve_client(struct helper *h)
+{
+	char request[MAX_REQUEST + 1];
+	ssize_t n = recv(h->client, request, MAX_REQUEST, MSG_TRUNC);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) { /* gone */
+		drop_client(h);
+		return;
+	}
+	if (n > MAX_REQUEST || memchr(request, '\0', n)) {
+		answer(h->client, "error bad request");
+		return;
+	}
+	request[n] = '\0';
+	run_request(h->client, request);
+}
+
+/* Until a signal, or until nobody has come for IDLE_MS. */
+static void serve(struct helper *h)
+{
+	for (;;) {
+		struct pollfd fds[] = {
+		    {.fd = h->signals, .events = POLLIN},
+		    {.fd = h->listener, .events = POLLIN},
+		    {.fd = h->client, .events = POLLIN},
+		};
+		int n = poll(fds, 3, h->client < 0 ? IDLE_MS : -1);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0 || fds[0].revents)
+			break;
+		/* a dead client makes room before the next one is looked at */
+		if (fds[2].revents & (POLLHUP | POLLERR))
+			drop_client(h);
+		else if (fds[2].revents)
+			serve_client(h);
+		if (fds[1].revents)
+			take_client(h);
+	}
+	if (h->client >= 0)
+		drop_client(h);
+}
+
+/* ---- start ---- */
+
+/* Only one process at a time may give back: locked as long as it lives. */
+static int lock_dir(void)
+{
+	int fd = open(HELPER_DIR, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		fprintf(stderr, "%s: %s\n", HELPER_DIR,
+			errno == EWOULDBLOCK ? "another ember-helper is running" : strerror(errno));
+		exit(EXIT_FAILURE);
+	}
+	return fd;
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+int main(int argc, char **argv)
+{
+	struct helper h = {.client = -1};
+	int r;
+
+	if (argc == 2 && !strcmp(argv[1], "--version")) {
+		printf("ember-helper %s\n", EMBER_VERSION);
+		return EXIT_SUCCESS;
+	}
+	if (argc > 2 || (argc == 2 && strcmp(argv[1], "--restore"))) {
+		fprintf(stderr, "usage: ember-helper [--restore|--version]\n");
+		return 2;
+	}
+	lock_dir();
+	r = helper_give_back(); /* what a killed predecessor left */
+	if (argc == 2)
+		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	if (sd_listen_fds(1) != 1 ||
+	    sd_is_socket(SD_LISTEN_FDS_START, AF_UNIX, SOCK_SEQPACKET, 1) <= 0) {
+		fprintf(stderr,
+			"Started without its socket: use systemctl start ember-helper.socket\n");
+		return EXIT_FAILURE;
+	}
+	h.listener = SD_LISTEN_FDS_START;
+	h.signals = open_signals();
+	if (h.signals < 0)
+		return EXIT_FAILURE;
+	serve(&h);
+	return EXIT_SUCCESS;
+}
