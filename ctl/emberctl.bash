@@ -1,0 +1,20 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# bash completion of emberctl
+_emberctl() {
+	local cur=${COMP_WORDS[COMP_CWORD]}
+	if [ "$COMP_CWORD" = 1 ]; then
+		mapfile -t COMPREPLY < <(compgen -W 'status version help' -- "$cur")
+		return
+	fi
+	[ "${COMP_WORDS[1]}" = status ] || return
+	# bash takes "=" for a word of its own
+	if [ "$cur" = = ] || [ "${COMP_WORDS[COMP_CWORD - 1]}" = = ]; then
+		case "${COMP_WORDS[*]:1:COMP_CWORD}" in
+		*--socket*=*) compopt -o filenames; mapfile -t COMPREPLY < <(compgen -f -- "${cur#=}") ;;
+		esac
+		return
+	fi
+	mapfile -t COMPREPLY < <(compgen -W '--json --watch --watch= --areas --socket= --help' -- "$cur")
+	[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
+}
+complete -F _emberctl emberctl
