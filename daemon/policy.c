@@ -581,7 +581,7 @@ static int parse_rules(struct ctx *ctx, struct json_object *array, const struct 
 }
 
 static const char *const numab_words[] = {
-    [EMBER_NUMAB_AUTO] = "auto", [EMBER_NUMAB_LEAVE] = "leave", [EMBER_NUMAB_OFF] = "off", NULL};
+    [EMBER_BALANCING_AUTO] = "auto", [EMBER_BALANCING_LEAVE] = "leave", [EMBER_BALANCING_OFF] = "off", NULL};
 
 static const struct key global_keys[] = {
     {"//", json_type_string, NULL, 0, 0, 0, NULL, NULL},
@@ -796,7 +796,7 @@ int ember_policy_parse(const struct ember_policy_file *files, size_t nr_files,
 	    .reserve_bp = 200,
 	    .cpu_budget_bp = 300,
 	    .fault_sampling = 64,
-	    .numa_balancing = EMBER_NUMAB_AUTO,
+	    .numa_balancing = EMBER_BALANCING_AUTO,
 	};
 	for (size_t i = 0; i < nr_files; i++) {
 		int err = parse_file(policy, &files[i], ret_error);

@@ -17,9 +17,9 @@
 #define EMBER_POLICY_MAX_DEPTH 16
 
 enum ember_numa_balancing {
-	EMBER_NUMAB_AUTO,  /* off where it would undo ember's work, else as it is */
-	EMBER_NUMAB_LEAVE, /* never touched */
-	EMBER_NUMAB_OFF,   /* off while ember runs */
+	EMBER_BALANCING_AUTO,  /* off where it would undo ember's work, else as it is */
+	EMBER_BALANCING_LEAVE, /* never touched */
+	EMBER_BALANCING_OFF,   /* off while ember runs */
 };
 
 #define EMBER_NO_LIMIT UINT64_MAX

@@ -39,7 +39,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p->global.reserve_bytes, 0);
 	assert_int_equal(p->global.cpu_budget_bp, 300);
 	assert_int_equal(p->global.fault_sampling, 64);
-	assert_int_equal(p->global.numa_balancing, EMBER_NUMAB_AUTO);
+	assert_int_equal(p->global.numa_balancing, EMBER_BALANCING_AUTO);
 	assert_int_equal(p->nr_rules, 0);
 	assert_int_equal(p->nr_tiers, 0);
 	ember_policy_free(p);
@@ -60,7 +60,7 @@ static void test_every_global_key(void **state)
 	assert_int_equal(p->global.reserve_bytes, 64 << 20);
 	assert_int_equal(p->global.cpu_budget_bp, 50);
 	assert_int_equal(p->global.fault_sampling, 7);
-	assert_int_equal(p->global.numa_balancing, EMBER_NUMAB_OFF);
+	assert_int_equal(p->global.numa_balancing, EMBER_BALANCING_OFF);
 	ember_policy_free(p);
 }
 

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The module's netlink family (include/uapi/linux/ember.h is its specification) as function
+ * calls. The only file that knows libnl. One client belongs to one thread.
+ */
+#ifndef EMBER_GENL_H
+#define EMBER_GENL_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "account.h"
+#include "plan.h"
+#include "proc_id.h"
+
+struct ember_genl;
+
+/* Limits that the module announces. */
+struct ember_genl_info {
+	char version[64];
+	uint32_t abi;
+	uint32_t features;
+	uint32_t max_regions; /* in one request */
+	uint32_t credits;     /* open requests of one client */
+};
+
+/*
+ * 0; -ENOENT: no such family (the module is not loaded); -EPROTO: the module speaks another
+ * ABI (*ret_info, if given, says which); -errno. The client is to be given to ember_genl_close(),
+ * which cancels what it has under way.
+ */
+int ember_genl_open(struct ember_genl **ret, struct ember_genl_info *ret_info);
+struct ember_genl *ember_genl_close(struct ember_genl *genl);
+
+/*
+ * Ask for one move of at most info.max_regions regions. @id: not 0, not in use. 0 when the
+ * module has queued it; -EBUSY: no credit; -ESRCH: the process is gone; other -errno.
+ */
+int ember_genl_migrate(struct ember_genl *genl, uint64_t id, const struct ember_move *move,
+		       const struct ember_move_region *regions);
+
+/* What became of one request. */
+struct ember_genl_result {
+	uint64_t id;
+	int status; /* 0 or -errno for the whole */
+	uint64_t time_ns;
+	uint32_t nr_moved;
+	struct ember_fate_run *runs; /* over all selected pages; owned by the result */
+	size_t nr_runs;
+};
+
+/*
+ * Wait for the next result, fetch it again if the socket lost it, and free it in the module. 0;
+ * -EAGAIN: none within @timeout_ms; -errno. *ret is to be given to ember_genl_result_clear().
+ */
+int ember_genl_wait(struct ember_genl *genl, int timeout_ms, struct ember_genl_result *ret);
+void ember_genl_result_clear(struct ember_genl_result *result);
+
+/* End a request as soon as possible; its result still comes. */
+int ember_genl_cancel(struct ember_genl *genl, uint64_t id);
+
+#endif /* EMBER_GENL_H */

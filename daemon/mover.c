@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "mover.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/ember.h>
+
+#include "log.h"
+#include "movepages.h"
+#include "util/cleanup.h"
+
+/* How often a waiting mover looks whether it shall stop. */
+#define POLL_MS 100
+
+struct lane {
+	struct ember_movers *movers;
+	enum ember_direction direction;
+	pthread_t thread;
+	bool started;
+	struct ember_genl *genl;
+	struct ember_job_list queue; /* under movers->lock */
+	uint64_t next_seq;	     /* of the submitting thread */
+	uint64_t nr_done;	     /* under movers->lock */
+	/* Sent to the module, result outstanding. Only of this thread. */
+	struct ember_job *sent[EMBER_CREDITS];
+	unsigned int nr_sent;
+	uint64_t next_id;
+};
+
+struct ember_movers {
+	pthread_mutex_t lock;
+	pthread_cond_t changed; /* a queue, a counter of done jobs, or stop */
+	struct lane lanes[EMBER_NR_DIRECTIONS];
+	struct ember_job_list done; /* under lock */
+	uint32_t nr_open;	    /* under lock */
+	bool stop;		    /* under lock */
+	int done_fd;
+};
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static void finish(struct lane *lane, struct ember_job *job)
+{
+	struct ember_movers *movers = lane->movers;
+	uint64_t one = 1;
+
+	pthread_mutex_lock(&movers->lock);
+	lane->nr_done++;
+	ember_job_push(&movers->done, job);
+	pthread_cond_broadcast(&movers->changed);
+	pthread_mutex_unlock(&movers->lock);
+	if (write(movers->done_fd, &one, sizeof(one)) < 0)
+		log_warning("eventfd of finished moves: %m, ignoring");
+}
+
+/* All pages of @job met the same fate. */
+static void finish_with(struct lane *lane, struct ember_job *job, enum ember_fate fate)
+{
+	job->runs = malloc(sizeof(*job->runs));
+	if (job->runs) {
+		job->runs[0] =
+		    (struct ember_fate_run){.outcome = fate, .nr_pages = job->move.nr_pages};
+		job->nr_runs = 1;
+	}
+	finish(lane, job);
+}
+
+static enum ember_fate fate_of_refusal(int error)
+{
+	switch (error) {
+	case -ESRCH:
+		return EMBER_FATE_GONE;
+	case -EPERM:
+	case -ENODEV:
+		return EMBER_FATE_DENIED;
+	case -ECANCELED:
+		return EMBER_FATE_CANCELLED;
+	default:
+		return EMBER_FATE_FAILED;
+	}
+}
+
+static void collect(struct lane *lane, struct ember_genl_result *result)
+{
+	for (unsigned int i = 0; i < lane->nr_sent; i++) {
+		struct ember_job *job = lane->sent[i];
+
+		if (job->request != result->id)
+			continue;
+		lane->sent[i] = lane->sent[--lane->nr_sent];
+		job->runs = TAKE_PTR(result->runs);
+		job->nr_runs = result->nr_runs;
+		job->time_ns = result->time_ns;
+		if (result->status < 0 && !job->nr_runs)
+			finish_with(lane, job, fate_of_refusal(result->status));
+		else
+			finish(lane, job);
+		break;
+	}
+	ember_genl_result_clear(result);
+}
+
+static void wait_for_result(struct lane *lane)
+{
+	struct ember_genl_result result = {};
+	int r = ember_genl_wait(lane->genl, POLL_MS, &result);
+
+	if (r == 0) {
+		collect(lane, &result);
+	} else if (r != -EAGAIN) {
+		log_warning("lost touch with the module: %s; its moves are not counted", strerror(-r));
+		while (lane->nr_sent)
+			finish_with(lane, lane->sent[--lane->nr_sent], EMBER_FATE_UNKNOWN);
+	}
+}
+
+static void send_to_module(struct lane *lane, struct ember_job *job)
+{
+	int r;
+
+	while (lane->nr_sent == EMBER_CREDITS)
+		wait_for_result(lane);
+	job->request = ++lane->next_id;
+	r = ember_genl_migrate(lane->genl, job->request, &job->move, job->regions);
+	if (r < 0)
+		finish_with(lane, job, fate_of_refusal(r));
+	else
+		lane->sent[lane->nr_sent++] = job;
+}
+
+static void run_move_pages(struct lane *lane, struct ember_job *job)
+{
+	uint64_t start = now_ns();
+
+	/* Out of memory: no runs, and the books say "unknown" for every page. */
+	if (ember_movepages_run(&job->move, job->regions, &job->runs, &job->nr_runs) < 0)
+		log_warning("no memory for the result of a move: its pages are not counted as moved");
+	job->time_ns = now_ns() - start;
+	finish(lane, job);
+}
+
+/* May the first job of the queue start? Under the lock. */
+static bool ready(const struct lane *lane)
+{
+	const struct ember_movers *movers = lane->movers;
+
+	return lane->queue.nr &&
+	       lane->queue.first->after_demotion <= movers->lanes[EMBER_DEMOTE].nr_done;
+}
+
+/* The next job, NULL if there is none now; false: the thread shall end. */
+static bool next_job(struct lane *lane, struct ember_job **ret)
+{
+	struct ember_movers *movers = lane->movers;
+	bool stop;
+
+	pthread_mutex_lock(&movers->lock);
+	/* With results outstanding the caller waits for those instead. */
+	while (!movers->stop && !ready(lane) && !lane->nr_sent)
+		pthread_cond_wait(&movers->changed, &movers->lock);
+	stop = movers->stop;
+	*ret = !stop && ready(lane) ? ember_job_pop(&lane->queue) : NULL;
+	pthread_mutex_unlock(&movers->lock);
+	return !stop;
+}
+
+static void *lane_main(void *arg)
+{
+	struct lane *lane = arg;
+	struct ember_job *job;
+
+	while (next_job(lane, &job)) {
+		if (!job)
+			wait_for_result(lane);
+		else if (job->move.mover == EMBER_MOVER_MODULE)
+			send_to_module(lane, job);
+		else
+			run_move_pages(lane, job);
+	}
+	while (lane->nr_sent)
+		ember_job_free(lane->sent[--lane->nr_sent]);
+	return NULL;
+}
+
+static int start_lane(struct ember_movers *movers, enum ember_direction direction,
+		      struct ember_genl_info *ret_info)
+{
+	struct lane *lane = &movers->lanes[direction];
+	int r;
+
+	lane->movers = movers;
+	lane->direction = direction;
+	r = ember_genl_open(&lane->genl, ret_info);
+	if (r < 0)
+		return r;
+	r = -pthread_create(&lane->thread, NULL, lane_main, lane);
+	lane->started = r == 0;
+	if (r == 0)
+		pthread_setname_np(lane->thread,
+				   direction == EMBER_DEMOTE ? "ember-demote" : "ember-promote");
+	return r;
+}
+
+static void freep(struct ember_movers **movers)
+{
+	ember_movers_free(*movers);
+}
+
+int ember_movers_new(struct ember_movers **ret, struct ember_genl_info *ret_info)
+{
+	_cleanup_(freep) struct ember_movers *movers = calloc(1, sizeof(*movers));
+	int r;
+
+	if (!movers)
+		return -ENOMEM;
+	movers->done_fd = -1;
+	pthread_mutex_init(&movers->lock, NULL);
+	pthread_cond_init(&movers->changed, NULL);
+	movers->done_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (movers->done_fd < 0)
+		return -errno;
+	for (int direction = 0; direction < EMBER_NR_DIRECTIONS; direction++) {
+		r = start_lane(movers, direction, ret_info);
+		if (r < 0)
+			return r;
+	}
+	*ret = TAKE_PTR(movers);
+	return 0;
+}
+
+static void stop_lane(struct lane *lane)
+{
+	struct ember_job *job;
+
+	if (lane->started)
+		pthread_join(lane->thread, NULL);
+	ember_genl_close(lane->genl); /* cancels what the module has of it */
+	while ((job = ember_job_pop(&lane->queue)))
+		ember_job_free(job);
+}
+
+struct ember_movers *ember_movers_free(struct ember_movers *movers)
+{
+	struct ember_job *job;
+
+	if (!movers)
+		return NULL;
+	pthread_mutex_lock(&movers->lock);
+	movers->stop = true;
+	pthread_cond_broadcast(&movers->changed);
+	pthread_mutex_unlock(&movers->lock);
+	for (int direction = 0; direction < EMBER_NR_DIRECTIONS; direction++)
+		stop_lane(&movers->lanes[direction]);
+	while ((job = ember_job_pop(&movers->done)))
+		ember_job_free(job);
+	if (movers->done_fd >= 0)
+		close(movers->done_fd);
+	pthread_cond_destroy(&movers->changed);
+	pthread_mutex_destroy(&movers->lock);
+	free(movers);
+	return NULL;
+}
+
+void ember_movers_submit(struct ember_movers *movers, struct ember_job *job)
+{
+	pthread_mutex_lock(&movers->lock);
+	ember_job_push(&movers->lanes[job->move.direction].queue, job);
+	movers->nr_open++;
+	pthread_cond_broadcast(&movers->changed);
+	pthread_mutex_unlock(&movers->lock);
+}
+
+int ember_movers_done_fd(const struct ember_movers *movers)
+{
+	return movers->done_fd;
+}
+
+struct ember_job *ember_movers_take_done(struct ember_movers *movers)
+{
+	struct ember_job *job;
+	uint64_t count;
+
+	pthread_mutex_lock(&movers->lock);
+	job = ember_job_pop(&movers->done);
+	if (job)
+		movers->nr_open--;
+	else if (read(movers->done_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		log_warning("eventfd of finished moves: %m, ignoring");
+	pthread_mutex_unlock(&movers->lock);
+	return job;
+}
+
+uint64_t ember_movers_next_seq(struct ember_movers *movers, enum ember_direction direction)
+{
+	return ++movers->lanes[direction].next_seq;
+}
+
+uint32_t ember_movers_nr_open(struct ember_movers *movers)
+{
+	uint32_t nr;
+
+	pthread_mutex_lock(&movers->lock);
+	nr = movers->nr_open;
+	pthread_mutex_unlock(&movers->lock);
+	return nr;
+}

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "proc.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "util/cleanup.h"
+
+#define MAX_THREADS_LOOKED_AT 64
+
+/* Reads a small file of procfs into @buf and ends it with a NUL. Length or -errno. */
+static ssize_t read_small(const char *path, char *buf, size_t size)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	ssize_t n, len = 0;
+
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	while ((size_t)len < size - 1 && (n = read(fd, buf + len, size - 1 - len)) != 0) {
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		len += n;
+	}
+	buf[len] = 0;
+	return len;
+}
+
+/* The value of "KEY:\t" in the text of a status file, or NULL. */
+static const char *status_value(const char *text, const char *key)
+{
+	size_t len = strlen(key);
+
+	for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+		if (!strncmp(line, key, len) && line[len] == ':')
+			return line + len + 1 + strspn(line + len + 1, " \t");
+	return NULL;
+}
+
+/* "00000000,00000003": 32 bits a group, the lowest last. */
+static uint16_t low_mask(const char *text)
+{
+	const char *end = text + strcspn(text, "\n"), *comma = memrchr(text, ',', end - text);
+
+	return strtoul(comma ? comma + 1 : text, NULL, 16);
+}
+
+int ember_proc_parse_status(const char *text, struct ember_proc *ret)
+{
+	const char *name = status_value(text, "Name"), *uid = status_value(text, "Uid");
+	const char *rss = status_value(text, "VmRSS"), *mems = status_value(text, "Mems_allowed");
+
+	if (!name || !uid)
+		return -EINVAL;
+	snprintf(ret->comm, sizeof(ret->comm), "%.*s", (int)strcspn(name, "\n"), name);
+	ret->uid = strtoul(uid, NULL, 10);
+	ret->rss_bytes = rss ? strtoull(rss, NULL, 10) * 1024 : 0;
+	ret->mems_allowed = mems ? low_mask(mems) : UINT16_MAX;
+	return 0;
+}
+
+int ember_proc_parse_cgroup(const char *text, char *ret, size_t size)
+{
+	const char *path = text;
+
+	/* The unified hierarchy has the number 0 and no controllers: "0::/path". */
+	while (path && strncmp(path, "0::", 3)) {
+		path = strchr(path, '\n');
+		path = path ? path + 1 : NULL;
+	}
+	if (!path)
+		return -ENOENT;
+	snprintf(ret, size, "%.*s", (int)strcspn(path + 3, "\n"), path + 3);
+	return 0;
+}
+
+int ember_proc_read(const char *proc_root, uint32_t tgid, struct ember_proc *ret)
+{
+	struct ember_proc proc = {};
+	char path[PATH_MAX], text[8192];
+	ssize_t n;
+	int r;
+
+	snprintf(path, sizeof(path), "%s/%u/status", proc_root, tgid);
+	n = read_small(path, text, sizeof(text));
+	if (n < 0)
+		return n;
+	r = ember_proc_parse_status(text, &proc);
+	if (r < 0)
+		return r;
+
+	snprintf(path, sizeof(path), "%s/%u/cgroup", proc_root, tgid);
+	if (read_small(path, text, sizeof(text)) > 0)
+		ember_proc_parse_cgroup(text, proc.cgroup, sizeof(proc.cgroup));
+	snprintf(path, sizeof(path), "%s/%u/exe", proc_root, tgid);
+	n = readlink(path, proc.exe, sizeof(proc.exe) - 1);
+	proc.exe[n < 0 ? 0 : n] = 0;
+	*ret = proc;
+	return 0;
+}
+
+/* Field 39 of a stat line: the CPU the thread last ran on. -1 if it cannot be read. */
+static int last_cpu(const char *stat)
+{
+	const char *p = strrchr(stat, ')'); /* the name before it may hold anything */
+
+	for (int field = 2; p && field < 39; field++) {
+		p = strchr(p, ' ');
+		p = p ? p + 1 : NULL;
+	}
+	return p ? atoi(p) : -1;
+}
+
+uint8_t ember_proc_home(const char *proc_root, uint32_t tgid, const struct ember_topology *topo)
+{
+	unsigned int votes[EMBER_MAX_NODES] = {}, nr = 0;
+	uint8_t best = EMBER_NO_NODE;
+	char path[PATH_MAX], text[1024];
+	_cleanup_closedir_ DIR *dir = NULL;
+	struct dirent *entry;
+
+	snprintf(path, sizeof(path), "%s/%u/task", proc_root, tgid);
+	dir = opendir(path);
+	while (dir && nr < MAX_THREADS_LOOKED_AT && (entry = readdir(dir))) {
+		int cpu;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		snprintf(path, sizeof(path), "%s/%u/task/%.16s/stat", proc_root, tgid, entry->d_name);
+		if (read_small(path, text, sizeof(text)) <= 0)
+			continue;
+		nr++;
+		cpu = last_cpu(text);
+		if (cpu >= 0 && (size_t)cpu < sizeof(topo->cpu_node) &&
+		    topo->cpu_node[cpu] != EMBER_NO_NODE)
+			votes[topo->cpu_node[cpu]]++;
+	}
+	for (uint8_t node = 0; node < EMBER_MAX_NODES; node++)
+		if (votes[node] && (best == EMBER_NO_NODE || votes[node] > votes[best]))
+			best = node;
+	return best;
+}
+
+int ember_proc_for_each(const char *proc_root, void (*each)(uint32_t tgid, void *userdata),
+			void *userdata)
+{
+	_cleanup_closedir_ DIR *dir = opendir(proc_root);
+	struct dirent *entry;
+
+	if (!dir)
+		return -errno;
+	while ((entry = readdir(dir))) {
+		char *end;
+		unsigned long tgid = strtoul(entry->d_name, &end, 10);
+
+		if (end != entry->d_name && !*end && tgid && tgid <= UINT32_MAX)
+			each(tgid, userdata);
+	}
+	return 0;
+}

@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Facts of a process, read from procfs below a root that the caller names. Everything here
+ * comes from the process itself or its owner and is hostile: bounded, never trusted.
+ */
+#ifndef EMBER_PROC_H
+#define EMBER_PROC_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "topology.h"
+
+struct ember_proc {
+	char comm[16];
+	char exe[256];	  /* "" if it cannot be read: matches only "any" */
+	char cgroup[256]; /* path below the cgroup root */
+	uint32_t uid;
+	uint64_t rss_bytes;    /* 0: a kernel thread or a zombie */
+	uint16_t mems_allowed; /* bit i: node i */
+};
+
+/* 0, -ESRCH (gone), -errno. *ret is filled only on success. */
+int ember_proc_read(const char *proc_root, uint32_t tgid, struct ember_proc *ret);
+
+/* Parts of the above, pure: the text of /proc/PID/status and /proc/PID/cgroup. */
+int ember_proc_parse_status(const char *text, struct ember_proc *ret);
+int ember_proc_parse_cgroup(const char *text, char *ret, size_t size);
+
+/*
+ * The node whose CPUs run the threads of the process, by where they last ran (at most 64 threads
+ * are looked at); EMBER_NO_NODE if unknown.
+ */
+uint8_t ember_proc_home(const char *proc_root, uint32_t tgid, const struct ember_topology *topo);
+
+/* Calls @each for every process number below @proc_root. 0 or -errno. */
+int ember_proc_for_each(const char *proc_root, void (*each)(uint32_t tgid, void *userdata),
+			void *userdata);
+
+#endif /* EMBER_PROC_H */

@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The processes that are followed: identity, facts, rule, regions, and the fault samples
+ * that wait for an early look. Belongs to the engine thread.
+ */
+#ifndef EMBER_PROCESS_H
+#define EMBER_PROCESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "policy.h"
+#include "proc.h"
+#include "proc_id.h"
+#include "region.h"
+#include "status.h"
+
+/* Distinct regions remembered between two early looks; more than that: one wide look. */
+#define EMBER_MAX_PENDING_FAULTS 256
+
+struct ember_process {
+	struct ember_proc_id id;
+	struct ember_proc facts;
+	struct ember_regions regions;
+	char rule[64];
+	uint32_t weight;
+	uint8_t home; /* node of the CPUs that use it, EMBER_NO_NODE: unknown */
+	uint64_t last_scan_ns; /* start of the last scan that cleared, 0: none */
+	uint64_t nr_scans;
+	uint64_t nr_lost_scans;
+	bool untrackable; /* KVM: access bits mean nothing */
+
+	/* Regions that fault samples named and no scan has seen. */
+	uint64_t faults[EMBER_MAX_PENDING_FAULTS]; /* 2 MiB aligned, not sorted */
+	uint32_t nr_faults;
+	uint64_t first_fault_ns; /* of those, 0: none */
+
+	struct ember_status_area areas[EMBER_STATUS_MAX_AREAS]; /* newest last */
+	uint32_t nr_areas;
+};
+
+struct ember_process_table {
+	struct ember_process **procs; /* sorted by tgid */
+	uint32_t nr;
+	uint32_t nr_alloc;
+};
+
+void ember_processes_clear(struct ember_process_table *table);
+
+struct ember_process *ember_process_find(const struct ember_process_table *table, uint32_t tgid);
+
+/* NULL unless the process of that number is still the one named. */
+struct ember_process *ember_process_find_id(const struct ember_process_table *table,
+					    const struct ember_proc_id *id);
+
+/* A new entry; an older process of the same number must have been removed. NULL: no memory. */
+struct ember_process *ember_process_add(struct ember_process_table *table,
+					const struct ember_proc_id *id,
+					const struct ember_proc *facts,
+					const struct ember_rule *rule);
+
+void ember_process_remove(struct ember_process_table *table, struct ember_process *process);
+
+/* Note a fault sample at @addr. False if its region is known already or noted. */
+bool ember_process_note_fault(struct ember_process *process, uint64_t addr, uint64_t now_ns);
+
+/*
+ * The noted samples as ranges [start, end), merged where they lie close together, and forgets
+ * them. @ret holds EMBER_MAX_PENDING_FAULTS pairs. Returns the number of ranges.
+ */
+uint32_t ember_process_take_faults(struct ember_process *process,
+				   uint64_t ret[EMBER_MAX_PENDING_FAULTS][2]);
+
+/* Note that [start, end) was seen by a scan for the first time. Extends the newest if adjacent. */
+void ember_process_note_area(struct ember_process *process, uint64_t start, uint64_t end,
+			     uint64_t now_ns, bool by_fault);
+
+#define ember_for_each_process(p, table)                                                           \
+	for (uint32_t p##_i = 0; p##_i < (table)->nr && ((p) = (table)->procs[p##_i]); p##_i++)
+
+#endif /* EMBER_PROCESS_H */
