@@ -13,6 +13,9 @@
  */
 const volatile __u32 grow_samples __weak = 64;
 
+/* One sample in this many faults of a CPU; of ember_fault_traced only, perf counts for itself. */
+const volatile __u32 fault_period __weak = 64;
+
 /* Report fork and exec of every process, not only of tracked ones. */
 const volatile bool all_processes __weak = true;
 

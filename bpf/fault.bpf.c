@@ -7,7 +7,10 @@
  *
  * The daemon opens one software page-fault event per CPU with period N and attaches
  * this program. The kernel counts faults itself and calls the program on every Nth
- * of a CPU only, so the faults in between cost a few nanoseconds.
+ * of a CPU only, so the faults in between cost a few nanoseconds. Debian's kernels
+ * with kernel.perf_event_paranoid=3 (the default) open such events for CAP_SYS_ADMIN
+ * only, which ember does not have: there the daemon attaches ember_fault_traced
+ * instead, which counts by itself.
  *
  * Terms: a *sample* is one such Nth fault; it stands for N faults.
  *
@@ -19,6 +22,7 @@
  * counts of untracked processes are forgotten when too many fault at once.
  */
 #include "ember.bpf.h"
+#include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -61,8 +65,7 @@ static __always_inline void count_growth(struct task_struct *task, __u32 tgid)
 		emit(task, EMBER_EVENT_GROW, nr_samples);
 }
 
-SEC("perf_event")
-int ember_fault(struct bpf_perf_event_data *ctx)
+static __always_inline void take_sample(__u64 addr)
 {
 	struct task_struct *task = bpf_get_current_task_btf();
 	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
@@ -70,11 +73,32 @@ int ember_fault(struct bpf_perf_event_data *ctx)
 
 	count(EMBER_STAT_faults_sampled);
 	if (known && is_same(task, known)) {
-		emit(task, EMBER_EVENT_FAULT, ctx->addr);
-		return 0;
+		emit(task, EMBER_EVENT_FAULT, addr);
+		return;
 	}
 	if (known)
 		count(EMBER_STAT_faults_stale);
 	count_growth(task, tgid);
+}
+
+SEC("perf_event")
+int ember_fault(struct bpf_perf_event_data *ctx)
+{
+	take_sample(ctx->addr);
+	return 0;
+}
+
+/* Counts the faults of its CPU itself: 20 to 60 ns a fault, a few per cent of a minor fault. */
+SEC("tp_btf/page_fault_user")
+int BPF_PROG(ember_fault_traced, unsigned long addr)
+{
+	__u32 zero = 0;
+	__u32 *nr = bpf_map_lookup_elem(&faults_since_sample, &zero);
+
+	/* A fault within this program's own lookup cannot be: user faults do not nest. */
+	if (!nr || ++*nr < fault_period)
+		return 0;
+	*nr = 0;
+	take_sample(addr);
 	return 0;
 }

@@ -38,6 +38,14 @@ struct {
 	__type(value, struct growth);
 } growing __weak SEC(".maps");
 
+/* Faults of a CPU since its last sample. Owner: fault.bpf.c, where perf does not count. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} faults_since_sample __weak SEC(".maps");
+
 /*
  * struct ember_event. Owner: sample.bpf.h writes, the daemon consumes.
  * Size: set by the daemon before load; when full, events are counted as lost.

@@ -116,6 +116,7 @@ static int load(struct ember_sampler *sampler, const struct ember_sampler_config
 	if (!skel)
 		return -ENOMEM;
 	skel->rodata->grow_samples = config->grow_samples;
+	skel->rodata->fault_period = config->fault_period;
 	skel->rodata->all_processes = config->all_processes;
 	skel->maps.tracked.max_entries = config->max_tracked;
 	skel->maps.events.max_entries = config->ring_bytes;
@@ -195,10 +196,26 @@ static int attach_faults(struct ember_sampler *sampler, uint32_t period)
 		return -ENOMEM;
 	for (cpu = 0; cpu < sampler->nr_possible_cpus; cpu++) {
 		r = attach_fault(sampler, cpu, period);
+		/* kernel.perf_event_paranoid=3: CAP_PERFMON is not enough, tracing is. */
+		if (r == -EACCES || r == -EPERM)
+			r = ember__ember_fault_traced__attach(sampler->skel);
 		if (r < 0)
 			return r;
+		if (sampler->skel->links.ember_fault_traced_fd > 0)
+			break;
 	}
 	return 0;
+}
+
+static int attach_lifecycle(struct ember *skel)
+{
+	int r = ember__ember_fork__attach(skel);
+
+	if (r >= 0)
+		r = ember__ember_exec__attach(skel);
+	if (r >= 0)
+		r = ember__ember_exit__attach(skel);
+	return r;
 }
 
 /* Looks at this process without clearing anything, to see what the module writes. */
@@ -237,7 +254,7 @@ static int bring_up(struct ember_sampler *sampler, const struct ember_sampler_co
 	if (r < 0)
 		return r;
 	*reason = EMBER_SAMPLER_REFUSED;
-	r = ember__attach(sampler->skel);
+	r = attach_lifecycle(sampler->skel);
 	if (r < 0)
 		return r;
 	*reason = EMBER_SAMPLER_NO_PERF;
