@@ -5,7 +5,7 @@
 
 #include "cooldown.h"
 
-#define WAYS 4
+#define WAYS 8
 #define NSEC_PER_MSEC 1000000ULL
 
 /* Finalizer of MurmurHash3 (public domain): every input bit changes every output bit. */

@@ -27,13 +27,13 @@ struct ember_cooldown_entry {
 	uint8_t trips;
 	uint8_t refused;
 	uint8_t promoted; /* direction of the last move */
-	uint8_t moved;	  /* there was one */
+	uint8_t moved;    /* there was one */
 };
 
 struct ember_cooldown {
-	struct ember_cooldown_entry *entries; /* sets of 4 */
-	uint32_t nr_sets;		      /* power of two */
-	uint64_t nr_evicted;		      /* entries that gave way before their time */
+	struct ember_cooldown_entry *entries; /* sets of 8 */
+	uint32_t nr_sets;                     /* power of two */
+	uint64_t nr_evicted;                  /* entries that gave way before their time */
 };
 
 enum ember_cooldown_state {

@@ -45,11 +45,12 @@ struct ember_plan_work {
 	struct item *items;
 	uint32_t nr_items;
 	uint32_t nr_items_alloc;
-	int64_t room[EMBER_MAX_NODES];	    /* above watermark and reserve */
+	int64_t room[EMBER_MAX_NODES];      /* above watermark and reserve */
 	int64_t transient[EMBER_MAX_NODES]; /* above the watermark */
 	uint64_t demand[EMBER_MAX_NODES];
 	uint64_t budget[EMBER_NR_DIRECTIONS];
-	uint16_t near[EMBER_MAX_TIERS][EMBER_MAX_CLASSES]; /* nodes of a tier nearest to the class */
+	uint16_t near[EMBER_MAX_TIERS]
+		     [EMBER_MAX_CLASSES]; /* nodes of a tier nearest to the class */
 };
 
 /* What one exchange is about. */
@@ -63,9 +64,9 @@ struct exchange_ctx {
 	struct ember_plan_work *w;
 	uint8_t node;
 	uint8_t tier;
-	uint16_t from_mems;		   /* where candidates lie */
-	bool may_up[EMBER_MAX_CLASSES];	   /* members may come to .node */
-	bool may_down[EMBER_MAX_CLASSES];  /* members may go somewhere below it */
+	uint16_t from_mems;               /* where candidates lie */
+	bool may_up[EMBER_MAX_CLASSES];   /* members may come to .node */
+	bool may_down[EMBER_MAX_CLASSES]; /* members may go somewhere below it */
 	struct ember_exchange_limits limits;
 	struct ember_exchange ex;
 	uint64_t candidates[EMBER_RANKS];
@@ -77,8 +78,8 @@ struct picker {
 	enum ember_direction direction;
 	uint8_t rank;
 	uint64_t at_left;
-	uint64_t left;		 /* in all */
-	uint64_t *blocked;	 /* count what the cool-down holds back by rank instead of picking */
+	uint64_t left;     /* in all */
+	uint64_t *blocked; /* count what the cool-down holds back by rank instead of picking */
 	uint64_t nr_blocked;
 };
 
@@ -185,6 +186,25 @@ static void prepare_classes(struct ember_plan_work *w, const struct ember_topolo
 		}
 }
 
+/* Pages that could never come to the fastest tier: all of it is outside their cpuset. */
+static void count_not_allowed(struct ember_plan *plan, const struct ember_topology *topo)
+{
+	const struct ember_plan_work *w = plan->work;
+
+	for (unsigned int c = 0; c < w->survey.nr_classes; c++) {
+		if (w->near[0][c] & w->survey.classes[c].allowed)
+			continue;
+		for (uint16_t mems = topo->memory_nodes & ~topo->tiers[0].nodes; mems;
+		     mems &= mems - 1) {
+			const struct ember_counts *counts =
+			    w->survey.counts[__builtin_ctz(mems)][c];
+
+			for (unsigned int r = 0; counts && r < EMBER_RANKS; r++)
+				plan->nr_why_not[EMBER_WHY_NOT_NOT_ALLOWED] += counts->pages[r];
+		}
+	}
+}
+
 /* Nodes below @tier that have room for a page of class @c. */
 static uint16_t nodes_below(const struct exchange_ctx *x, unsigned int c)
 {
@@ -241,9 +261,8 @@ static bool passes_cut(const struct picker *p, uint8_t rank)
 static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t addr, uint32_t proc,
 		      uint8_t rank)
 {
-	enum ember_cooldown_state state =
-		ember_cooldown_look(x->cooldown, &x->procs[proc].id, addr,
-				    p->direction == EMBER_PROMOTE, x->now_ns);
+	enum ember_cooldown_state state = ember_cooldown_look(
+	    x->cooldown, &x->procs[proc].id, addr, p->direction == EMBER_PROMOTE, x->now_ns);
 
 	if (state == EMBER_COOL_FREE)
 		return false;
@@ -425,8 +444,8 @@ static int add_items(struct exchange_ctx *x, const struct picker *p, uint32_t pr
 		item.region.addr = r->addr;
 		item.region.nr_pages = n;
 		item.region.rank = p->direction == EMBER_PROMOTE ? span->rank_max : span->rank_min;
-		item.region.src = ember_region_page_mem(
-			r, first * 64 + __builtin_ctzll(by_mover[m][first]));
+		item.region.src =
+		    ember_region_page_mem(r, first * 64 + __builtin_ctzll(by_mover[m][first]));
 		memcpy(item.region.pages, by_mover[m], sizeof(item.region.pages));
 		err = add_item(x, span, &item);
 	}
@@ -470,8 +489,8 @@ static int64_t name_pages(struct exchange_ctx *x, struct picker *p)
 }
 
 /* Count by rank what the cool-down holds back on this side of the cut. */
-static uint64_t count_held_back(struct exchange_ctx *x, enum ember_direction direction,
-				uint64_t nr, uint8_t rank, uint64_t blocked[EMBER_RANKS])
+static uint64_t count_held_back(struct exchange_ctx *x, enum ember_direction direction, uint64_t nr,
+				uint8_t rank, uint64_t blocked[EMBER_RANKS])
 {
 	struct picker p = {.direction = direction, .rank = rank, .blocked = blocked};
 	struct ember_region_span *span = x->w->survey.spans;
@@ -565,7 +584,8 @@ static int write_down(struct exchange_ctx *x)
 	nr_down = name_pages(x, &down);
 	if (nr_down < 0)
 		return nr_down;
-	trim(x, first, end, nr_up - nr_down - (x->limits.transient_room > 0 ? x->limits.transient_room : 0));
+	trim(x, first, end,
+	     nr_up - nr_down - (x->limits.transient_room > 0 ? x->limits.transient_room : 0));
 	x->w->budget[EMBER_PROMOTE] -= nr_up;
 	x->w->budget[EMBER_DEMOTE] -= nr_down;
 	return 0;
@@ -596,7 +616,8 @@ static void say_why_not(struct exchange_ctx *x)
 		else
 			why_not[EMBER_WHY_NOT_PLACED] += n;
 	}
-	why_not[EMBER_WHY_NOT_QUOTA] -= x->ex.nr_up < x->ex.nr_wanted ? x->ex.nr_up : x->ex.nr_wanted;
+	why_not[EMBER_WHY_NOT_QUOTA] -=
+	    x->ex.nr_up < x->ex.nr_wanted ? x->ex.nr_up : x->ex.nr_wanted;
 	why_not[EMBER_WHY_NOT_PLACED] += nr_victims - x->ex.nr_down;
 }
 
@@ -610,13 +631,13 @@ static int plan_node(struct exchange_ctx *x, uint8_t tier, uint8_t node)
 	memset(x->candidates, 0, sizeof(x->candidates));
 	memset(x->victims, 0, sizeof(x->victims));
 	x->limits = (struct ember_exchange_limits){
-		.room = x->w->room[node],
-		.transient_room = x->w->transient[node],
-		.slack = (x->w->transient[node] - x->w->room[node]) / 4,
-		.budget_up = x->w->budget[EMBER_PROMOTE],
-		.budget_down = x->w->budget[EMBER_DEMOTE],
-		.demand = x->w->demand[node],
-		.min_rank = MIN_RANK,
+	    .room = x->w->room[node],
+	    .transient_room = x->w->transient[node],
+	    .slack = (x->w->transient[node] - x->w->room[node]) / 4,
+	    .budget_up = x->w->budget[EMBER_PROMOTE],
+	    .budget_down = x->w->budget[EMBER_DEMOTE],
+	    .demand = x->w->demand[node],
+	    .min_rank = MIN_RANK,
 	};
 	sum_up(x);
 	find_exchange(x);
@@ -628,10 +649,15 @@ static int plan_node(struct exchange_ctx *x, uint8_t tier, uint8_t node)
 
 /* ---- moves ---- */
 
+static int bundle_of(const struct ember_move_region *region)
+{
+	return region->rank / BUNDLE_RANKS;
+}
+
 static int by_order(const void *va, const void *vb)
 {
 	const struct item *a = va, *b = vb;
-	int bundle_a = a->region.rank / BUNDLE_RANKS, bundle_b = b->region.rank / BUNDLE_RANKS;
+	int bundle_a = bundle_of(&a->region), bundle_b = bundle_of(&b->region);
 
 	if (a->direction != b->direction)
 		return (int)a->direction - b->direction;
@@ -650,8 +676,14 @@ static int by_order(const void *va, const void *vb)
 	return 0;
 }
 
-static bool joins(const struct ember_move *move, const struct item *item, uint32_t max_regions)
+static bool joins(const struct ember_plan *plan, const struct item *item, uint32_t max_regions)
 {
+	const struct ember_move *move;
+
+	if (!plan->nr_moves ||
+	    bundle_of(&plan->regions[plan->nr_regions - 1]) != bundle_of(&item->region))
+		return false;
+	move = &plan->moves[plan->nr_moves - 1];
 	return move->proc == item->proc && move->dest == item->dest &&
 	       move->direction == item->direction && move->mover == item->mover &&
 	       move->why == item->why && (!max_regions || move->nr_regions < max_regions);
@@ -665,13 +697,13 @@ static int start_move(struct ember_plan *plan, const struct ember_plan_proc *pro
 	if (err < 0)
 		return err;
 	plan->moves[plan->nr_moves++] = (struct ember_move){
-		.id = procs[item->proc].id,
-		.proc = item->proc,
-		.first_region = plan->nr_regions,
-		.dest = item->dest,
-		.direction = item->direction,
-		.mover = item->mover,
-		.why = item->why,
+	    .id = procs[item->proc].id,
+	    .proc = item->proc,
+	    .first_region = plan->nr_regions,
+	    .dest = item->dest,
+	    .direction = item->direction,
+	    .mover = item->mover,
+	    .why = item->why,
 	};
 	return 0;
 }
@@ -689,7 +721,7 @@ static int bundle(struct ember_plan *plan, const struct ember_plan_proc *procs,
 
 		if (!item->region.nr_pages)
 			continue;
-		if (!plan->nr_moves || !joins(&plan->moves[plan->nr_moves - 1], item, max_regions)) {
+		if (!joins(plan, item, max_regions)) {
 			err = start_move(plan, procs, item);
 			if (err < 0)
 				return err;
@@ -758,6 +790,7 @@ static int make(struct ember_plan *plan, const struct ember_topology *topo,
 		return err;
 	prepare_rooms(plan->work, topo, limits);
 	prepare_classes(plan->work, topo);
+	count_not_allowed(plan, topo);
 	plan->threshold_level = threshold(plan, topo);
 	for (unsigned int t = 0; t + 1 < topo->nr_tiers; t++)
 		for (uint16_t nodes = topo->tiers[t].nodes; nodes; nodes &= nodes - 1) {

@@ -269,7 +269,7 @@ static inline void world_enqueue(struct world *w, const struct ember_move *move)
 
 static inline void world_carry_out(struct world *w, struct world_move *m, uint64_t at)
 {
-	struct ember_outcome_run *runs = malloc(m->move.nr_pages * sizeof(*runs));
+	struct ember_fate_run *runs = malloc(m->move.nr_pages * sizeof(*runs));
 	uint32_t nr = 0;
 
 	for (uint32_t i = 0; i < m->move.nr_regions; i++)
@@ -279,11 +279,11 @@ static inline void world_carry_out(struct world *w, struct world_move *m, uint64
 
 			if (!((m->regions[i].pages[page / 64] >> (page % 64)) & 1))
 				continue;
-			runs[nr] = (struct ember_outcome_run){EMBER_OUTCOME_ALREADY, 1};
+			runs[nr] = (struct ember_fate_run){EMBER_FATE_ALREADY, 1};
 			if (w->place[idx] != dest && !w->free_pages[dest]) {
-				runs[nr].outcome = EMBER_OUTCOME_NO_MEMORY;
+				runs[nr].outcome = EMBER_FATE_NO_MEMORY;
 			} else if (w->place[idx] != dest) {
-				runs[nr].outcome = EMBER_OUTCOME_MOVED;
+				runs[nr].outcome = EMBER_FATE_MOVED;
 				w->free_pages[w->place[idx]]++;
 				w->free_pages[dest]--;
 				w->place[idx] = dest;

@@ -1,0 +1,676 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "check.h"
+
+#include "account.h"
+#include "exchange.h"
+#include "gain.h"
+#include "plan.h"
+#include "records.h"
+
+#define REGION EMBER_REGION_BYTES
+#define MIB (1ULL << 20)
+#define HOT 90
+#define WARM 60
+#define COLD 30
+
+/* ---- machines ---- */
+
+static void add_node(struct ember_topology *t, unsigned int node, unsigned int tier, uint64_t mib,
+		     uint64_t free_mib)
+{
+	struct ember_node *n = &t->nodes[node];
+
+	n->has_memory = true;
+	n->tier = tier;
+	n->capacity_bytes = mib * MIB;
+	n->free_bytes = free_mib * MIB;
+	t->memory_nodes |= 1U << node;
+	t->tiers[tier].nodes |= 1U << node;
+	t->tiers[tier].nr_nodes++;
+	if (tier >= t->nr_tiers)
+		t->nr_tiers = tier + 1;
+	memset(n->distance, 40, sizeof(n->distance));
+	n->distance[node] = 10;
+}
+
+static struct ember_topology no_nodes(void)
+{
+	struct ember_topology t = {0};
+
+	for (unsigned int n = 0; n < EMBER_MAX_NODES; n++)
+		t.nodes[n].tier = EMBER_NO_TIER;
+	return t;
+}
+
+/* Node 0 fast, node 1 slow. */
+static struct ember_topology cxl(uint64_t fast_free_mib)
+{
+	struct ember_topology t = no_nodes();
+
+	add_node(&t, 0, 0, 64, fast_free_mib);
+	add_node(&t, 1, 1, 256, 128);
+	return t;
+}
+
+/* ---- processes ---- */
+
+struct proc {
+	struct ember_regions rs;
+	struct ember_plan_proc plan;
+};
+
+static void make_proc(struct proc *p, uint32_t tgid)
+{
+	memset(p, 0, sizeof(*p));
+	ember_regions_init(&p->rs);
+	p->plan = (struct ember_plan_proc){.id = {.tgid = tgid},
+					   .regions = &p->rs,
+					   .weight = 100,
+					   .allowed = UINT16_MAX,
+					   .home = EMBER_NO_NODE};
+}
+
+static void place(struct ember_region_rec *rec, unsigned int mem)
+{
+	for (unsigned int page = 0; page < EMBER_REGION_PAGES; page++)
+		set_mem(rec, page, mem);
+}
+
+static struct ember_region *add_record(struct proc *p, const struct ember_region_rec *rec,
+				       uint8_t level)
+{
+	uint64_t addr = rec->addr;
+	struct ember_region *r;
+
+	assert_int_equal(ember_regions_insert(&p->rs, &addr, 1), 0);
+	r = ember_regions_find(&p->rs, addr);
+	assert_int_equal(ember_region_set_record(&p->rs, r, rec), 0);
+	r->level = level;
+	r->info = EMBER_INFO_MAX;
+	return r;
+}
+
+/* A region of anonymous base pages at one level on one node. */
+static struct ember_region *add_region(struct proc *p, unsigned int nr, uint8_t level,
+				       unsigned int mem)
+{
+	struct ember_region_rec rec = make_record(nr * REGION);
+
+	place(&rec, mem);
+	return add_record(p, &rec, level);
+}
+
+/* ---- the planner ---- */
+
+static struct ember_cooldown cooldown;
+static struct ember_plan plan;
+
+static int setup(void **state)
+{
+	(void)state;
+	ember_plan_init(&plan);
+	return ember_cooldown_init(&cooldown, 4096);
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	ember_plan_clear(&plan);
+	ember_cooldown_destroy(&cooldown);
+	return 0;
+}
+
+static struct ember_plan_limits plenty(void)
+{
+	return (struct ember_plan_limits){.bytes = {1024 * MIB, 1024 * MIB}};
+}
+
+static void make(const struct ember_topology *t, struct proc *procs, size_t nr,
+		 const struct ember_plan_limits *limits)
+{
+	struct ember_plan_proc given[8];
+
+	for (size_t i = 0; i < nr; i++)
+		given[i] = procs[i].plan;
+	assert_int_equal(ember_plan_make(&plan, t, given, nr, limits, &cooldown, 0), 0);
+	for (uint32_t i = 0; i < plan.nr_moves; i++) {
+		const struct ember_move *m = &plan.moves[i];
+
+		print_message("  %s of %u pages to node %u: %s\n",
+			      m->direction == EMBER_PROMOTE ? "promotion" : "demotion", m->nr_pages,
+			      m->dest, ember_why_sentence(m->why));
+	}
+}
+
+/* Pages planned for process @proc, to @dest, in @direction. */
+static uint64_t planned(uint32_t proc, uint8_t dest, enum ember_direction direction)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < plan.nr_moves; i++) {
+		const struct ember_move *m = &plan.moves[i];
+
+		if (m->proc == proc && m->dest == dest && m->direction == direction)
+			n += m->nr_pages;
+	}
+	return n;
+}
+
+static void test_swaps_hot_and_cold(void **state)
+{
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	add_region(&p, 0, HOT, 1);
+	add_region(&p, 1, COLD, 0);
+	add_region(&p, 2, HOT, 0);
+	add_region(&p, 3, COLD, 1);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 512);
+	assert_int_equal(plan.nr_planned[EMBER_DEMOTE], 512);
+	assert_int_equal(plan.nr_moves, 2);
+	assert_int_equal(plan.moves[0].direction, EMBER_DEMOTE); /* room first */
+	assert_int_equal(plan.moves[0].why, EMBER_WHY_MAKE_ROOM);
+	assert_int_equal(plan.regions[plan.moves[0].first_region].addr, REGION);
+	assert_int_equal(plan.moves[1].why, EMBER_WHY_HOTTER);
+	assert_int_equal(plan.regions[plan.moves[1].first_region].addr, 0);
+	assert_int_equal(plan.nr_on_tier[0], 1024);
+	assert_int_equal(plan.nr_on_tier[1], 1024);
+	ember_regions_clear(&p.rs);
+}
+
+static void test_uniform_moves_nothing(void **state)
+{
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	for (unsigned int i = 0; i < 40; i++)
+		add_region(&p, i, WARM + i % EMBER_EXCHANGE_GAP, i % 2);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	assert_true(plan.settled);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_GAP] + plan.nr_why_not[EMBER_WHY_NOT_PLACED],
+			 40 * 512);
+	ember_regions_clear(&p.rs);
+}
+
+static void test_fills_free_room(void **state)
+{
+	struct ember_topology t = cxl(1); /* 256 pages */
+	struct ember_plan_limits limits = plenty();
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	add_region(&p, 0, WARM, 1);
+	add_region(&p, 1, WARM, 0);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 256);
+	assert_int_equal(plan.nr_planned[EMBER_DEMOTE], 0);
+	assert_int_equal(plan.moves[0].why, EMBER_WHY_FILL);
+	/* watermark, reserve and what is on its way are not free */
+	t.nodes[0].high_watermark_bytes = MIB / 4;
+	limits.reserve_bytes[0] = MIB / 4;
+	limits.inflight_bytes[0] = MIB / 4;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 64 - 16); /* a quarter of the reserve is slack */
+	ember_regions_clear(&p.rs);
+}
+
+static void test_hottest_of_all_processes_first(void **state)
+{
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct proc p[2];
+
+	(void)state;
+	make_proc(&p[0], 1);
+	make_proc(&p[1], 2);
+	add_region(&p[0], 0, WARM, 1);
+	add_region(&p[0], 1, COLD, 0);
+	add_region(&p[1], 0, HOT, 1);
+	limits.bytes[EMBER_PROMOTE] = 2 * MIB;
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(1, 0, EMBER_PROMOTE), 512);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 0);
+	assert_int_equal(planned(0, 1, EMBER_DEMOTE), 512);
+	/* a weight of 10000 makes up for the 5 octaves between them */
+	p[0].plan.weight = 10000;
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 512);
+	ember_regions_clear(&p[0].rs);
+	ember_regions_clear(&p[1].rs);
+}
+
+static void test_budgets(void **state)
+{
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	for (unsigned int i = 0; i < 4; i++) {
+		add_region(&p, i, HOT, 1);
+		add_region(&p, 10 + i, COLD, 0);
+	}
+	limits.bytes[EMBER_DEMOTE] = 100 * 4096;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_DEMOTE], 100);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 100);
+	assert_int_equal(plan.nr_wanted, 2048);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_QUOTA], 1948);
+	assert_false(plan.settled);
+	limits.bytes[EMBER_DEMOTE] = 0;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	ember_regions_clear(&p.rs);
+}
+
+static void test_huge_pages_move_whole(void **state)
+{
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec = make_record(0);
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	rec.order_class = EMBER_ORDER_PMD;
+	place(&rec, 1);
+	add_record(&p, &rec, HOT + 30); /* touches of 512 pages together */
+	add_region(&p, 1, COLD, 0);
+	limits.bytes[EMBER_PROMOTE] = 511 * 4096;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 0);
+	assert_int_equal(plan.nr_planned[EMBER_DEMOTE], 0); /* and no room is made in vain */
+	limits.bytes[EMBER_PROMOTE] = 512 * 4096;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 512);
+	assert_int_equal(plan.moves[1].mover, EMBER_MOVER_MOVE_PAGES);
+	ember_regions_clear(&p.rs);
+}
+
+/* Per 4 KiB a huge page is 512 times colder than its level says. */
+static void test_huge_pages_count_by_density(void **state)
+{
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec = make_record(0);
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	rec.order_class = EMBER_ORDER_PMD;
+	place(&rec, 0);
+	add_record(&p, &rec, HOT); /* as dense as base pages at HOT - 54 */
+	add_region(&p, 1, WARM, 1);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 512);
+	assert_int_equal(plan.nr_planned[EMBER_DEMOTE], 512);
+	ember_regions_clear(&p.rs);
+}
+
+static void test_movers(void **state)
+{
+	static const struct {
+		uint8_t kind, order;
+		bool shared;
+		int mover; /* -1: does not move */
+	} cases[] = {
+		{EMBER_KIND_ANON, EMBER_ORDER_BASE, false, EMBER_MOVER_MODULE},
+		{EMBER_KIND_ANON, EMBER_ORDER_BASE, true, EMBER_MOVER_MOVE_PAGES},
+		{EMBER_KIND_ANON, EMBER_ORDER_MTHP, false, EMBER_MOVER_MOVE_PAGES},
+		{EMBER_KIND_FILE, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
+		{EMBER_KIND_SHMEM, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
+		{EMBER_KIND_MIXED, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
+		{EMBER_KIND_HUGETLB, EMBER_ORDER_BASE, false, -1},
+	};
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+
+	(void)state;
+	for (size_t i = 0; i < NR(cases); i++) {
+		struct ember_region_rec rec = make_record(0);
+		struct proc p;
+
+		make_proc(&p, 1);
+		rec.kind = cases[i].kind;
+		rec.order_class = cases[i].order;
+		place(&rec, 1);
+		memset(rec.young, 0xff, sizeof(rec.young));
+		if (cases[i].shared)
+			memset(rec.shared, 0xff, sizeof(rec.shared));
+		add_record(&p, &rec, HOT);
+		make(&t, &p, 1, &limits);
+		assert_int_equal(plan.nr_moves, cases[i].mover < 0 ? 0 : 1);
+		if (cases[i].mover >= 0)
+			assert_int_equal(plan.moves[0].mover, cases[i].mover);
+		else
+			assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_KIND], 512);
+		ember_regions_clear(&p.rs);
+	}
+}
+
+/* A few shared pages in an exclusive region: each part by its mover. */
+static void test_movers_within_a_region(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec = make_record(0);
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	place(&rec, 1);
+	set_bit(rec.young, 5);
+	set_bit(rec.shared, 5);
+	add_record(&p, &rec, HOT);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 2);
+	assert_int_equal(plan.moves[0].mover, EMBER_MOVER_MODULE);
+	assert_int_equal(plan.moves[0].nr_pages, 511);
+	assert_int_equal(plan.moves[1].nr_pages, 1);
+	assert_true(test_bit(plan.regions[plan.moves[1].first_region].pages, 5));
+	ember_regions_clear(&p.rs);
+}
+
+/* Pages shared between parent and child are counted, and moved, once. */
+static void test_shared_pages_count_once(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec = make_record(0);
+	struct proc p[2];
+
+	(void)state;
+	place(&rec, 1);
+	memset(rec.young, 0xff, sizeof(rec.young));
+	memset(rec.shared, 0xff, sizeof(rec.shared));
+	for (unsigned int i = 0; i < 2; i++) {
+		make_proc(&p[i], i + 1);
+		if (i)
+			clear_bit(rec.shared, 3); /* copied on write */
+		add_record(&p[i], &rec, HOT);
+	}
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 512);
+	assert_int_equal(planned(1, 0, EMBER_PROMOTE), 1);
+	assert_int_equal(plan.nr_on_tier[1], 513);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_SHARED_ELSEWHERE], 511);
+	ember_regions_clear(&p[0].rs);
+	ember_regions_clear(&p[1].rs);
+}
+
+/* Pages that may not move make no room and take none. */
+static void test_held_back_pages_cost_no_room(void **state)
+{
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	add_region(&p, 0, HOT, 1);
+	add_region(&p, 1, WARM, 1);
+	add_region(&p, 2, COLD, 0);
+	add_region(&p, 3, COLD, 0);
+	for (unsigned int page = 0; page < 512; page++) /* all that is hottest was refused */
+		ember_cooldown_refused(&cooldown, &p.plan.id, page * 4096, true, 0);
+	for (unsigned int page = 0; page < 100; page++) /* some of what is cold has just come */
+		ember_cooldown_moved(&cooldown, &p.plan.id, 2 * REGION + page * 4096, true, 0);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 512);
+	assert_int_equal(plan.nr_planned[EMBER_DEMOTE], 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_BACKOFF], 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_COOLING], 100);
+	for (uint32_t i = 0; i < plan.nr_regions; i++)
+		assert_int_not_equal(plan.regions[i].addr, 0);
+	ember_regions_clear(&p.rs);
+}
+
+static void test_whole_region_reasons(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	struct proc p[3];
+
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++)
+		make_proc(&p[i], i + 1);
+	add_region(&p[0], 0, HOT, 1)->nr_inflight = 1;
+	add_region(&p[0], 1, HOT, 1)->info = 0;
+	add_region(&p[0], 2, HOT, EMBER_MEM_UNKNOWN);
+	add_region(&p[1], 0, HOT, 1);
+	p[1].plan.frozen = true;
+	p[1].plan.frozen_why = EMBER_WHY_NOT_IGNORED;
+	add_region(&p[2], 0, HOT, 1);
+	p[2].plan.allowed = 1U << 1; /* not the fast node */
+	make(&t, p, 3, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_IN_FLIGHT], 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_NEW], 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_UNKNOWN_PLACE], 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_IGNORED], 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_NOT_ALLOWED], 512);
+	for (unsigned int i = 0; i < 3; i++)
+		ember_regions_clear(&p[i].rs);
+}
+
+/* Hottest in tier 0, next in tier 1, coldest in tier 2, from the worst placement, round by round. */
+static void test_three_tiers(void **state)
+{
+	struct ember_topology t = no_nodes();
+	struct ember_plan_limits limits = plenty();
+	struct ember_account account;
+	struct proc p;
+	int rounds;
+
+	(void)state;
+	add_node(&t, 0, 1, 8, 1); /* DDR, with a little room */
+	add_node(&t, 1, 0, 4, 0); /* HBM */
+	add_node(&t, 2, 2, 16, 8);
+	make_proc(&p, 1);
+	add_region(&p, 0, HOT, 2);
+	add_region(&p, 1, HOT, 2);
+	add_region(&p, 2, WARM, 1);
+	add_region(&p, 3, WARM, 2);
+	add_region(&p, 4, COLD, 1);
+	add_region(&p, 5, COLD, 0);
+	add_region(&p, 6, COLD, 0);
+	ember_account_init(&account);
+	for (rounds = 0; rounds < 30; rounds++) {
+		uint64_t on[EMBER_MEM_UNKNOWN + 1] = {0}, after[EMBER_MEM_UNKNOWN + 1] = {0};
+
+		ember_regions_count_mem(&p.rs, on);
+		make(&t, &p, 1, &limits);
+		if (!plan.nr_moves)
+			break;
+		for (uint32_t i = 0; i < plan.nr_moves; i++) {
+			const struct ember_move *m = &plan.moves[i];
+			struct ember_fate_run run = {EMBER_FATE_MOVED, m->nr_pages};
+
+			ember_account_submitted(&account, &p.rs, m, plan.regions + m->first_region);
+			ember_account_result(&account, &p.rs, &cooldown, m,
+					     plan.regions + m->first_region, &run, 1, 0);
+		}
+		ember_regions_count_mem(&p.rs, after);
+		for (unsigned int n = 0; n < 3; n++) {
+			t.nodes[n].free_bytes += (on[n] - after[n]) * 4096;
+			assert_true((int64_t)t.nodes[n].free_bytes >= 0);
+		}
+		ember_cooldown_destroy(&cooldown); /* a long time passes */
+		ember_cooldown_init(&cooldown, 4096);
+	}
+	print_message("settled after %d rounds\n", rounds);
+	for (unsigned int i = 0; i < p.rs.nr; i++) {
+		static const unsigned int node[7] = {1, 1, 0, 0, 2, 2, 2};
+		const struct ember_region *r = &p.rs.regions[i];
+		uint64_t on[EMBER_PLANE_WORDS];
+		unsigned int n = 0;
+
+		ember_region_on_mem(r, node[i], on);
+		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+			n += __builtin_popcountll(on[w]);
+		print_message("region %u: %u pages on node %u\n", i, n, node[i]);
+		assert_true(i >= 4 || n == 512); /* cold ones may lie anywhere where there is room */
+	}
+	assert_true(rounds < 30);
+	ember_regions_clear(&p.rs);
+}
+
+/* Two sockets with a fast node each: to the one next to the CPUs that use the pages. */
+static void test_nearest_fast_node(void **state)
+{
+	struct ember_topology t = no_nodes();
+	struct ember_plan_limits limits = plenty();
+	struct proc p[2];
+
+	(void)state;
+	add_node(&t, 0, 1, 64, 32);
+	add_node(&t, 1, 1, 64, 32);
+	add_node(&t, 2, 0, 32, 16);
+	add_node(&t, 3, 0, 32, 16);
+	for (unsigned int i = 0; i < 2; i++) {
+		t.nodes[i].distance[2 + i] = 17;
+		t.nodes[i].distance[3 - i] = 28;
+		make_proc(&p[i], i + 1);
+		p[i].plan.home = i;
+		add_region(&p[i], 0, HOT, 1 - i); /* on the far socket, of all places */
+	}
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(0, 2, EMBER_PROMOTE), 512);
+	assert_int_equal(planned(1, 3, EMBER_PROMOTE), 512);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 1024);
+	/* and what is cold goes down to its own socket */
+	ember_regions_clear(&p[0].rs);
+	ember_regions_clear(&p[1].rs);
+	for (unsigned int n = 2; n < 4; n++)
+		t.nodes[n].free_bytes = 0;
+	for (unsigned int i = 0; i < 2; i++) {
+		add_region(&p[i], 0, HOT, i);
+		add_region(&p[i], 1, COLD, 2 + i);
+	}
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(0, 0, EMBER_DEMOTE), 512);
+	assert_int_equal(planned(1, 1, EMBER_DEMOTE), 512);
+	ember_regions_clear(&p[0].rs);
+	ember_regions_clear(&p[1].rs);
+}
+
+static void test_moves_are_bounded_and_ordered(void **state)
+{
+	struct ember_topology t = cxl(64);
+	struct ember_plan_limits limits = plenty();
+	uint8_t last = 255;
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	for (unsigned int i = 0; i < 30; i++)
+		add_region(&p, i, i % 3 == 0 ? HOT : i % 3 == 1 ? WARM : WARM + 15, 1);
+	limits.max_regions_per_move = 4;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 30 * 512);
+	for (uint32_t i = 0; i < plan.nr_moves; i++) {
+		const struct ember_move *m = &plan.moves[i];
+		const struct ember_move_region *r = plan.regions + m->first_region;
+		uint32_t pages = 0;
+
+		assert_true(m->nr_regions <= 4);
+		for (uint32_t k = 0; k < m->nr_regions; k++) {
+			assert_true(!k || r[k].addr > r[k - 1].addr);
+			pages += r[k].nr_pages;
+		}
+		assert_int_equal(pages, m->nr_pages);
+		assert_true(r[0].rank <= last);
+		last = r[0].rank;
+	}
+	ember_regions_clear(&p.rs);
+}
+
+static void test_threshold_level(void **state)
+{
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	add_region(&p, 0, HOT, 0);
+	add_region(&p, 1, WARM, 1);
+	add_region(&p, 2, COLD, 1);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.threshold_level, WARM); /* the first that does not fit */
+	t.nodes[0].free_bytes = 64 * MIB;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.threshold_level, 0); /* everything fits */
+	ember_regions_clear(&p.rs);
+}
+
+static void test_calibrated_levels_decide(void **state)
+{
+	static struct ember_calibration calibration;
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	add_region(&p, 0, HOT, 1);
+	add_region(&p, 1, COLD, 0);
+	ember_calibration_init(&calibration);
+	limits.calibration = &calibration;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 0); /* nothing is known of what levels are worth */
+	for (unsigned int l = 0; l < EMBER_LEVELS; l++)
+		calibration.worth[EMBER_PAGE_BASE][l] = l < WARM ? COLD : HOT;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 512);
+	ember_regions_clear(&p.rs);
+}
+
+static void test_words_and_sentences(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < EMBER_NR_WHY; i++)
+		assert_true(strlen(ember_why_word(i)) && strlen(ember_why_sentence(i)));
+	for (unsigned int i = 0; i < EMBER_NR_WHY_NOT; i++)
+		for (unsigned int k = 0; k < i; k++)
+			assert_string_not_equal(ember_why_not_word(i), ember_why_not_word(k));
+	assert_string_equal(ember_why_not_word(EMBER_WHY_NOT_QUOTA), "quota");
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_swaps_hot_and_cold),
+		TEST(test_uniform_moves_nothing),
+		TEST(test_fills_free_room),
+		TEST(test_hottest_of_all_processes_first),
+		TEST(test_budgets),
+		TEST(test_huge_pages_move_whole),
+		TEST(test_huge_pages_count_by_density),
+		TEST(test_movers),
+		TEST(test_movers_within_a_region),
+		TEST(test_shared_pages_count_once),
+		TEST(test_held_back_pages_cost_no_room),
+		TEST(test_whole_region_reasons),
+		TEST(test_three_tiers),
+		TEST(test_nearest_fast_node),
+		TEST(test_moves_are_bounded_and_ordered),
+		TEST(test_threshold_level),
+		TEST(test_calibrated_levels_decide),
+		TEST(test_words_and_sentences),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
