@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "check.h"
+
+#include "account.h"
+#include "records.h"
+
+#define MSEC 1000000ULL
+
+/* A process with two regions on node 1, and a move of pages 0, 5, 9 and page 100 of the next. */
+static struct ember_regions rs;
+static struct ember_cooldown cooldown;
+static struct ember_account account;
+static struct ember_move_region parts[2];
+static struct ember_move move;
+
+static int setup(void **state)
+{
+	uint64_t addrs[2] = {0, EMBER_REGION_BYTES};
+
+	(void)state;
+	ember_regions_init(&rs);
+	ember_account_init(&account);
+	if (ember_cooldown_init(&cooldown, 64) < 0 || ember_regions_insert(&rs, addrs, 2) < 0)
+		return -1;
+	for (int i = 0; i < 2; i++) {
+		struct ember_region_rec rec = make_record(addrs[i]);
+
+		memset(rec.mem[0], 0xff, sizeof(rec.mem[0]));
+		ember_region_set_record(&rs, &rs.regions[i], &rec);
+	}
+	memset(parts, 0, sizeof(parts));
+	parts[0].nr_pages = 3;
+	set_bit(parts[0].pages, 0);
+	set_bit(parts[0].pages, 5);
+	set_bit(parts[0].pages, 9);
+	parts[1].addr = EMBER_REGION_BYTES;
+	parts[1].nr_pages = 1;
+	set_bit(parts[1].pages, 100);
+	move = (struct ember_move){.id = {.tgid = 1},
+				   .nr_regions = 2,
+				   .nr_pages = 4,
+				   .dest = 0,
+				   .direction = EMBER_PROMOTE,
+				   .mover = EMBER_MOVER_MOVE_PAGES};
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	ember_regions_clear(&rs);
+	ember_cooldown_destroy(&cooldown);
+	return 0;
+}
+
+static void test_in_flight(void **state)
+{
+	struct ember_fate_run run = {EMBER_FATE_MOVED, 4};
+
+	(void)state;
+	ember_account_submitted(&account, &rs, &move, parts);
+	assert_int_equal(account.inflight_bytes[0], 4 * 4096);
+	assert_int_equal(rs.regions[0].nr_inflight, 1);
+	assert_int_equal(rs.regions[1].nr_inflight, 1);
+	assert_int_equal(ember_account_result(&account, &rs, &cooldown, &move, parts, &run, 1, 0),
+			 4);
+	assert_int_equal(account.inflight_bytes[0], 0);
+	assert_int_equal(rs.regions[0].nr_inflight, 0);
+	assert_int_equal(account.nr_moves_submitted, 1);
+	assert_int_equal(account.nr_moves_done, 1);
+}
+
+/* Only what the mover says has moved is where it should be. */
+static void test_page_by_page(void **state)
+{
+	struct ember_fate_run runs[] = {{EMBER_FATE_MOVED, 1},
+					{EMBER_FATE_PINNED, 1},
+					{EMBER_FATE_ALREADY, 1},
+					{EMBER_FATE_BUSY, 1}};
+	struct ember_book *book = &account.books[EMBER_PROMOTE][EMBER_MOVER_MOVE_PAGES];
+	struct ember_book sum;
+
+	(void)state;
+	ember_account_submitted(&account, &rs, &move, parts);
+	assert_int_equal(ember_account_result(&account, &rs, &cooldown, &move, parts, runs, 4, 0),
+			 1);
+	assert_int_equal(ember_region_page_mem(&rs.regions[0], 0), 0);
+	assert_int_equal(ember_region_page_mem(&rs.regions[0], 5), 1);
+	assert_int_equal(ember_region_page_mem(&rs.regions[0], 9), 0);
+	assert_int_equal(ember_region_page_mem(&rs.regions[0], 1), 1);
+	assert_int_equal(ember_region_page_mem(&rs.regions[1], 100), 1);
+	assert_int_equal(book->tried, 4);
+	assert_int_equal(book->outcome[EMBER_FATE_MOVED], 1);
+	assert_int_equal(book->outcome[EMBER_FATE_PINNED], 1);
+	assert_int_equal(book->outcome[EMBER_FATE_ALREADY], 1);
+	assert_int_equal(book->outcome[EMBER_FATE_BUSY], 1);
+	ember_account_sum(&account, EMBER_PROMOTE, &sum);
+	assert_memory_equal(&sum, book, sizeof(sum));
+	ember_account_sum(&account, EMBER_DEMOTE, &sum);
+	assert_int_equal(sum.tried, 0);
+}
+
+/* What the planner is told about each page, by fate: may it go up, may it go down, and later? */
+static void test_feedback(void **state)
+{
+	static const struct {
+		enum ember_fate fate;
+		enum ember_cooldown_state up, down, up_after_5s;
+	} cases[] = {
+	    {EMBER_FATE_MOVED, EMBER_COOL_FREE, EMBER_COOL_MOVED, EMBER_COOL_FREE},
+	    {EMBER_FATE_PINNED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED},
+	    {EMBER_FATE_SHARED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED},
+	    {EMBER_FATE_KIND, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED},
+	    {EMBER_FATE_DENIED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED},
+	    {EMBER_FATE_BUSY, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_FREE},
+	    {EMBER_FATE_FAILED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_FREE},
+	    {EMBER_FATE_ALREADY, EMBER_COOL_FREE, EMBER_COOL_FREE, EMBER_COOL_FREE},
+	    {EMBER_FATE_NOT_PRESENT, EMBER_COOL_FREE, EMBER_COOL_FREE, EMBER_COOL_FREE},
+	    {EMBER_FATE_NO_MEMORY, EMBER_COOL_FREE, EMBER_COOL_FREE, EMBER_COOL_FREE},
+	    {EMBER_FATE_GONE, EMBER_COOL_FREE, EMBER_COOL_FREE, EMBER_COOL_FREE},
+	    {EMBER_FATE_UNKNOWN, EMBER_COOL_FREE, EMBER_COOL_FREE, EMBER_COOL_FREE},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NR(cases); i++) {
+		struct ember_fate_run run = {cases[i].fate, 4};
+
+		ember_cooldown_destroy(&cooldown);
+		ember_cooldown_init(&cooldown, 64);
+		ember_account_result(&account, &rs, &cooldown, &move, parts, &run, 1, 0);
+		print_message("%s: %s\n", ember_fate_word(cases[i].fate),
+			      ember_fate_sentence(cases[i].fate));
+		assert_int_equal(ember_cooldown_look(&cooldown, &move.id, 5 * 4096, true, 0),
+				 cases[i].up);
+		assert_int_equal(ember_cooldown_look(&cooldown, &move.id, 5 * 4096, false, 0),
+				 cases[i].down);
+		assert_int_equal(
+		    ember_cooldown_look(&cooldown, &move.id, 5 * 4096, true, 5000 * MSEC),
+		    cases[i].up_after_5s);
+	}
+}
+
+/* Too few runs, too many, none: every page has one fate and the books add up. */
+static void test_short_and_long_results(void **state)
+{
+	struct ember_book *book = &account.books[EMBER_PROMOTE][EMBER_MOVER_MOVE_PAGES];
+	struct ember_fate_run short_run = {EMBER_FATE_MOVED, 2};
+	struct ember_fate_run long_runs[] = {{EMBER_FATE_MOVED, 0}, {EMBER_FATE_MOVED, 1000}};
+	struct ember_fate_run odd = {12345, 4};
+	uint64_t sum = 0;
+
+	(void)state;
+	ember_account_result(&account, &rs, &cooldown, &move, parts, &short_run, 1, 0);
+	assert_int_equal(book->outcome[EMBER_FATE_MOVED], 2);
+	assert_int_equal(book->outcome[EMBER_FATE_UNKNOWN], 2);
+	ember_account_result(&account, &rs, &cooldown, &move, parts, long_runs, 2, 0);
+	assert_int_equal(book->outcome[EMBER_FATE_MOVED], 6);
+	ember_account_result(&account, &rs, &cooldown, &move, parts, NULL, 0, 0);
+	assert_int_equal(book->outcome[EMBER_FATE_UNKNOWN], 6);
+	ember_account_result(&account, &rs, &cooldown, &move, parts, &odd, 1, 0);
+	assert_int_equal(book->outcome[EMBER_FATE_FAILED], 4);
+	for (int o = 0; o < EMBER_NR_FATES; o++)
+		sum += book->outcome[o];
+	assert_int_equal(sum, book->tried);
+	assert_int_equal(book->tried, 16);
+}
+
+/* The process, or a region of it, went away while its pages were on their way. */
+static void test_process_gone(void **state)
+{
+	struct ember_fate_run run = {EMBER_FATE_GONE, 4};
+
+	(void)state;
+	ember_account_submitted(&account, &rs, &move, parts);
+	assert_int_equal(ember_account_result(&account, NULL, &cooldown, &move, parts, &run, 1, 0),
+			 0);
+	assert_int_equal(account.inflight_bytes[0], 0);
+	ember_regions_clear(&rs);
+	ember_account_submitted(&account, &rs, &move, parts);
+	assert_int_equal(ember_account_result(&account, &rs, &cooldown, &move, parts, &run, 1, 0),
+			 0);
+	assert_int_equal(
+	    account.books[EMBER_PROMOTE][EMBER_MOVER_MOVE_PAGES].outcome[EMBER_FATE_GONE], 8);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    TEST(test_in_flight),    TEST(test_page_by_page),
+	    TEST(test_feedback),     TEST(test_short_and_long_results),
+	    TEST(test_process_gone),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

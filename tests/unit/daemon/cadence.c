@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "check.h"
+
+#include "cadence.h"
+#include "ember/sample.h"
+#include "level.h"
+
+#define MSEC 1000000ULL
+#define SEC 1000000000ULL
+
+static struct ember_cadence make(uint32_t budget_bp)
+{
+	struct ember_cadence_params params = {.period_ns = SEC, .cpu_budget_bp = budget_bp};
+	struct ember_cadence c;
+
+	ember_cadence_init(&c, &params);
+	return c;
+}
+
+static const struct ember_cadence_obs nothing;
+
+/* After a plan that found the threshold at so many touches per second. */
+static struct ember_cadence_obs planned(double hz, uint64_t cost_ns, bool settled)
+{
+	return (struct ember_cadence_obs){.cost_ns = cost_ns,
+					  .threshold_level = ember_level_of_interval(1e9 / hz),
+					  .planned = true,
+					  .settled = settled};
+}
+
+struct result {
+	uint64_t time_ns;
+	unsigned int scans, plans, full;
+	uint64_t cost_ns;
+	struct ember_cadence_step last;
+};
+
+/* Run for @ns with a scan that costs @cost_ns; plans answer @hz. */
+static struct result run(struct ember_cadence *c, uint64_t ns, double hz, uint64_t cost_ns,
+			 bool settled)
+{
+	struct ember_cadence_obs obs = nothing;
+	struct result r = {0};
+
+	while (r.time_ns < ns) {
+		r.last = ember_cadence_next(c, &obs);
+		r.time_ns += r.last.next_scan_in_ns;
+		r.scans++;
+		r.plans += r.last.plan;
+		r.full += !!(r.last.scan_flags & EMBER_SCAN_FULL);
+		r.cost_ns += cost_ns;
+		obs = nothing;
+		obs.cost_ns = cost_ns;
+		if (r.last.plan)
+			obs = planned(hz, cost_ns, settled);
+	}
+	return r;
+}
+
+/* At once a full pass that says where everything is, then windows from short to long, then a plan.
+ */
+static void test_ladder(void **state)
+{
+	struct ember_cadence c = make(300);
+	struct ember_cadence_step s = ember_cadence_next(&c, &nothing);
+	uint64_t time_ns = 0, longest = 0, first_plan_ns = 0;
+
+	(void)state;
+	assert_int_equal(s.next_scan_in_ns, 0);
+	assert_int_equal(s.role, EMBER_SCAN_CLEARING);
+	assert_false(s.score);
+	assert_true(s.scan_flags & EMBER_SCAN_CLEAR);
+	assert_true(s.scan_flags & EMBER_SCAN_FULL);
+	assert_true(s.scan_flags & EMBER_SCAN_COLD);
+	s = ember_cadence_next(&c, &nothing);
+	assert_true(s.next_scan_in_ns <= 20 * MSEC);
+	while (!first_plan_ns) {
+		time_ns += s.next_scan_in_ns;
+		longest = s.next_scan_in_ns > longest ? s.next_scan_in_ns : longest;
+		assert_int_equal(s.role, EMBER_SCAN_READING);
+		assert_true(s.score);
+		if (s.plan)
+			first_plan_ns = time_ns;
+		s = ember_cadence_next(&c, &nothing);
+	}
+	print_message("first plan after %llu ms\n", (unsigned long long)(first_plan_ns / MSEC));
+	assert_true(longest >= 8 * 20 * MSEC);
+	assert_true(first_plan_ns <= SEC);
+}
+
+/* Pages at the threshold shall be young in 30 to 60 of 100 readings, at any rate that fits. */
+static void test_window_follows_the_threshold(void **state)
+{
+	static const struct {
+		double hz;
+		uint64_t min_ns, max_ns;
+	} cases[] = {
+	    {0.01, SEC, SEC}, /* seldom: the whole period */
+	    {0.5, SEC * 8 / 10, SEC},
+	    {2, SEC * 18 / 100, SEC * 45 / 100}, /* 1-exp(-2w) = .3 … .6 */
+	    {10, 36 * MSEC, 91 * MSEC},
+	    {30, 12 * MSEC, 30 * MSEC},
+	    {1000, 10 * MSEC, 10 * MSEC}, /* no shorter than 10 ms */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NR(cases); i++) {
+		struct ember_cadence c = make(300);
+		struct result r = run(&c, 30 * SEC, cases[i].hz, MSEC, true);
+
+		print_message("%g Hz: window %.1f ms\n", cases[i].hz, r.last.window_ns / 1e6);
+		assert_in_range(r.last.window_ns, cases[i].min_ns, cases[i].max_ns);
+	}
+}
+
+/* Settled: a plan per period; one scan where the window is the period, two where it is short. */
+static void test_settled(void **state)
+{
+	struct ember_cadence c = make(300);
+	struct result r;
+
+	(void)state;
+	run(&c, 30 * SEC, 0.1, MSEC, true);
+	r = run(&c, 20 * SEC, 0.1, MSEC, true);
+	assert_in_range(r.scans, 19, 21);
+	assert_in_range(r.plans, 19, 21);
+	run(&c, 30 * SEC, 10, MSEC, true);
+	r = run(&c, 20 * SEC, 10, MSEC, true);
+	assert_in_range(r.scans, 39, 42);
+	assert_in_range(r.plans, 19, 21);
+	assert_in_range(r.full, 2, 3); /* every eighth */
+}
+
+static void test_more_readings_while_unsettled(void **state)
+{
+	struct ember_cadence c = make(300);
+	struct result r;
+
+	(void)state;
+	run(&c, 10 * SEC, 10, MSEC, false);
+	r = run(&c, 20 * SEC, 10, MSEC, false);
+	print_message("%u scans in 20 s\n", r.scans);
+	assert_in_range(r.scans, 100, 160);
+	assert_in_range(r.plans, 19, 21);
+}
+
+/* Whatever a scan costs, the share of a CPU stays within the budget (four times while unsettled).
+ */
+static void test_budget(void **state)
+{
+	static const uint64_t costs_ms[] = {1, 10, 50, 200, 1000};
+	static const double rates[] = {0.1, 10};
+
+	(void)state;
+	for (size_t i = 0; i < NR(costs_ms); i++)
+		for (size_t k = 0; k < NR(rates); k++)
+			for (int settled = 0; settled < 2; settled++) {
+				struct ember_cadence c = make(300);
+				struct result r;
+				double share;
+
+				run(&c, 300 * SEC, rates[k], costs_ms[i] * MSEC, settled);
+				r = run(&c, 1000 * SEC, rates[k], costs_ms[i] * MSEC, settled);
+				share = (double)r.cost_ns / r.time_ns;
+				print_message(
+				    "%llu ms a scan, %g Hz, %ssettled: %.2f %% of a CPU\n",
+				    (unsigned long long)costs_ms[i], rates[k], settled ? "" : "un",
+				    share * 100);
+				assert_true(share <= (settled ? 0.031 : 0.124));
+				assert_true(r.plans > 0);
+			}
+}
+
+/* A clearing scan after a long pause says little; it is scored only where it says something. */
+static void test_saturated_intervals_are_not_scored(void **state)
+{
+	struct ember_cadence c = make(300);
+	struct ember_cadence_obs obs = nothing;
+	unsigned int clearing = 0, scored = 0;
+
+	(void)state;
+	run(&c, 30 * SEC, 30, MSEC, true);
+	for (int i = 0; i < 40; i++) {
+		struct ember_cadence_step s = ember_cadence_next(&c, &obs);
+
+		obs = s.plan ? planned(30, MSEC, true) : nothing;
+		clearing += s.role == EMBER_SCAN_CLEARING;
+		scored += s.role == EMBER_SCAN_CLEARING && s.score;
+		assert_true(s.role == EMBER_SCAN_CLEARING || s.score);
+	}
+	assert_int_equal(clearing, 20);
+	assert_int_equal(scored, 0);
+}
+
+static void test_warm_up_again(void **state)
+{
+	struct ember_cadence c = make(300);
+	struct ember_cadence_step s;
+
+	(void)state;
+	run(&c, 30 * SEC, 10, MSEC, true);
+	ember_cadence_warm_up(&c);
+	s = ember_cadence_next(&c, &nothing);
+	assert_int_equal(s.next_scan_in_ns, 0);
+	assert_true(s.scan_flags & EMBER_SCAN_FULL);
+	s = ember_cadence_next(&c, &nothing);
+	assert_true(s.next_scan_in_ns <= 20 * MSEC);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_ladder),
+	    cmocka_unit_test(test_window_follows_the_threshold),
+	    cmocka_unit_test(test_settled),
+	    cmocka_unit_test(test_more_readings_while_unsettled),
+	    cmocka_unit_test(test_budget),
+	    cmocka_unit_test(test_saturated_intervals_are_not_scored),
+	    cmocka_unit_test(test_warm_up_again),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
