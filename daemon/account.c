@@ -134,7 +134,7 @@ uint64_t ember_account_result(struct ember_account *acct, struct ember_regions *
 		settle_region(rs, move, regions[i].addr, there);
 	}
 	acct->inflight_bytes[move->dest] -=
-		bytes < acct->inflight_bytes[move->dest] ? bytes : acct->inflight_bytes[move->dest];
+	    bytes < acct->inflight_bytes[move->dest] ? bytes : acct->inflight_bytes[move->dest];
 	acct->nr_moves_done++;
 	return book->outcome[EMBER_FATE_MOVED] - before;
 }

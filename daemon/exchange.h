@@ -19,18 +19,18 @@
  */
 #define EMBER_RANKS 256
 
-/* In sixths of an octave: 2.8 times the touches. docs/decisions.md tells how it was found. */
-#define EMBER_EXCHANGE_GAP 9
+/* In sixths of an octave: twice the touches. docs/decisions.md tells how it was found. */
+#define EMBER_EXCHANGE_GAP 6
 
 struct ember_exchange_limits {
-	int64_t room;	       /* 4 KiB pages free above watermark and reserve; negative: in debt */
+	int64_t room; /* 4 KiB pages free above watermark and reserve; negative: in debt */
 	int64_t transient_room; /* the same without the reserve: may be used while pages pass */
-	uint64_t slack;	       /* free room that is not filled, so that it is not filled and emptied */
-	uint64_t lower_room;   /* what the nodes below can take */
-	uint64_t budget_up;    /* pages this round */
+	uint64_t slack; /* free room that is not filled, so that it is not filled and emptied */
+	uint64_t lower_room; /* what the nodes below can take */
+	uint64_t budget_up;  /* pages this round */
 	uint64_t budget_down;
-	uint64_t demand;       /* pages that the tier above sends here in this round */
-	uint8_t min_rank;      /* colder pages are not worth a move */
+	uint64_t demand;  /* pages that the tier above sends here in this round */
+	uint8_t min_rank; /* colder pages are not worth a move */
 };
 
 /* The @nr_up hottest candidates go up, the @nr_down coldest victims go down. */
@@ -38,7 +38,7 @@ struct ember_exchange {
 	uint64_t nr_up;
 	uint64_t nr_down;
 	uint64_t nr_wanted; /* pages that would go up if the budgets were endless */
-	uint64_t up_at;	    /* at rank up_rank only so many; above it all */
+	uint64_t up_at;     /* at rank up_rank only so many; above it all */
 	uint64_t down_at;   /* at rank down_rank only so many; below it all */
 	uint8_t up_rank;
 	uint8_t down_rank;

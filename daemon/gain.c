@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "gain.h"
 
-struct ember_gain ember_gains[EMBER_NR_GAINS][2][2][EMBER_NR_X];
+struct ember_gain ember_gains[EMBER_NR_GAINS][2][EMBER_NR_X];
 uint8_t ember_gain_rows[EMBER_NR_GAINS][EMBER_LEVELS];
 
 #define ONE_Q16 65536ULL
@@ -82,27 +82,26 @@ uint32_t ember_gain_info_q8(int lx)
 	return (x_q16(lx) * young_gain_q16(lx) >> 24) * EMBER_INFO_ONE;
 }
 
-static struct ember_gain gain(unsigned int n, int was_young, int young, int lx)
+static struct ember_gain gain(unsigned int n, int young, int lx)
 {
 	int surprise = young ? lx < EMBER_X_RARE : lx > EMBER_X_SURE;
-	int unlikely = young ? lx < -2 * EMBER_LEVELS_PER_OCTAVE : lx > EMBER_LEVELS_PER_OCTAVE;
-	unsigned int weight_n = unlikely && was_young == young ? (n + 3) / 4 : n;
 
-	return (struct ember_gain){.step = step(weight_n, young, lx), .surprise = surprise};
+	return (struct ember_gain){.step = step(n, young, lx), .surprise = surprise};
 }
 
 /* Constants that no one would want to read as numbers; done before main() starts threads. */
 __attribute__((constructor)) static void fill_gains(void)
 {
 	for (unsigned int n = 0; n < EMBER_NR_GAINS; n++)
-		for (int was = 0; was < 2; was++)
-			for (int young = 0; young < 2; young++)
-				for (int i = 0; i < EMBER_NR_X; i++)
-					ember_gains[n][was][young][i] =
-						gain(n + 1, was, young, i + EMBER_X_MIN);
+		for (int young = 0; young < 2; young++)
+			for (int i = 0; i < EMBER_NR_X; i++)
+				ember_gains[n][young][i] = gain(n + 1, young, i + EMBER_X_MIN);
 	for (unsigned int n = 0; n < EMBER_NR_GAINS; n++)
-		for (unsigned int below = 0; below < EMBER_LEVELS; below++)
+		for (unsigned int below = 0; below < EMBER_LEVELS; below++) {
+			uint64_t up =
+			    below < 72 ? below : 72; /* 12 octaves: more than n has bits */
+
 			ember_gain_rows[n][below] =
-				(n << 16) /
-				exp2_q16((below < 72 ? below : 72) * ONE_Q16 / EMBER_LEVELS_PER_OCTAVE);
+			    (n << 16) / exp2_q16(up * ONE_Q16 / EMBER_LEVELS_PER_OCTAVE);
+		}
 }

@@ -18,9 +18,6 @@
  *
  * The second is exact for a gamma prior of shape i; it holds for any x, so that a hundred
  * unwatched rounds are made up for in one step.
- *
- * Momentum: two surprises of the same kind running (young twice at small x, not young
- * twice at large x) count four times: a page that changes is seen to within a few looks.
  */
 #ifndef EMBER_GAIN_H
 #define EMBER_GAIN_H
@@ -45,13 +42,13 @@
 #define EMBER_X_SURE 10
 
 struct ember_gain {
-	int16_t step; /* of the level, in 1/256 */
+	int16_t step;     /* of the level, in 1/256 */
 	uint8_t surprise; /* 0 or 1 */
 	uint8_t unused;
 };
 
-/* [info / EMBER_INFO_PER_GAIN][young last time][young now][log2(x) - EMBER_X_MIN] */
-extern struct ember_gain ember_gains[EMBER_NR_GAINS][2][2][EMBER_NR_X];
+/* [ember_gain_rows][young][log2(x) - EMBER_X_MIN] */
+extern struct ember_gain ember_gains[EMBER_NR_GAINS][2][EMBER_NR_X];
 
 /*
  * log2(x) of level 0 over @interval_ns, in sixths of an octave: add the level to it. Held to

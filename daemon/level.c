@@ -36,9 +36,8 @@ uint8_t ember_level_of_interval(uint64_t interval_ns)
 uint64_t ember_level_interval_ns(uint8_t level)
 {
 	/* 2^(k/6) in 1.31 */
-	static const uint32_t root[EMBER_LEVELS_PER_OCTAVE] = {2147483648U, 2410468894U,
-							       2705659852U, 3037000500U,
-							       3408917802U, 3826380858U};
+	static const uint32_t root[EMBER_LEVELS_PER_OCTAVE] = {
+	    2147483648U, 2410468894U, 2705659852U, 3037000500U, 3408917802U, 3826380858U};
 	/* 9 octaves below 1 Hz at level 0: 512 s */
 	uint32_t down = level; /* sixths of an octave above level 0 */
 	uint32_t octaves = down / EMBER_LEVELS_PER_OCTAVE;

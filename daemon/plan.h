@@ -122,9 +122,9 @@ struct ember_plan {
 	uint64_t nr_why[EMBER_NR_WHY];
 	uint64_t nr_why_not[EMBER_NR_WHY_NOT];
 	uint64_t nr_on_tier[EMBER_MAX_TIERS]; /* tracked pages per tier, before the moves */
-	uint64_t nr_wanted; /* promotions if there were no budget */
-	uint8_t threshold_level; /* where tier 0 is full: steers the sampling window */
-	bool settled;		 /* next to nothing is wanted */
+	uint64_t nr_wanted;                   /* promotions if there were no budget */
+	uint8_t threshold_level;              /* where tier 0 is full: steers the sampling window */
+	bool settled;                         /* next to nothing is wanted */
 };
 
 void ember_plan_init(struct ember_plan *plan);

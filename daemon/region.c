@@ -197,7 +197,7 @@ uint8_t ember_region_page_mem(const struct ember_region *r, unsigned int page)
 
 uint8_t ember_region_page_level(const struct ember_region *r, unsigned int page)
 {
-	return (r->heat ? r->heat[page] : r->level) & EMBER_HEAT_LEVEL;
+	return r->heat ? r->heat[page] : r->level;
 }
 
 static unsigned int weight(const uint64_t plane[EMBER_PLANE_WORDS])

@@ -29,24 +29,20 @@ enum ember_plane {
 	EMBER_NR_PLANES = EMBER_PLANE_MEM0 + EMBER_MEM_PLANES,
 };
 
-/* One byte of ember_region.heat. */
-#define EMBER_HEAT_LEVEL 0x7f
-#define EMBER_HEAT_YOUNG 0x80 /* young in the last scored scan */
-
 struct ember_region {
 	uint64_t addr;
-	uint8_t *heat;       /* 512 bytes, or NULL: every page is at .level */
+	uint8_t *heat;       /* level of each of 512 pages, or NULL: all are at .level */
 	uint64_t *planes;    /* stored planes in the order of enum ember_plane, or NULL */
 	uint32_t stamp_ms;   /* clock of the store when heat was last brought up to date */
 	uint16_t nr_present; /* 4 KiB pages */
 	uint16_t nr_young;   /* in the last record */
-	uint8_t level;  /* heat of all pages (byte as in .heat) if .heat is NULL, else their mean */
-	uint8_t info; /* Fisher information gathered since the last surprise, in 1/16: sets the gain */
-	uint8_t mem;    /* mem index; bits of stored planes are 0 */
-	uint8_t plane_mask; /* enum ember_plane */
-	uint8_t kind : 4;   /* enum ember_region_kind */
-	uint8_t order : 2;  /* enum ember_order_class */
-	uint8_t seen : 1;   /* reported in the pass under way */
+	uint8_t level;       /* of all pages if .heat is NULL, else about their mean */
+	uint8_t info;        /* gathered since the last surprise, see gain.h */
+	uint8_t mem;         /* mem index; bits of stored planes are 0 */
+	uint8_t plane_mask;  /* enum ember_plane */
+	uint8_t kind : 4;    /* enum ember_region_kind */
+	uint8_t order : 2;   /* enum ember_order_class */
+	uint8_t seen : 1;    /* reported in the pass under way */
 	uint8_t unused : 1;
 	uint8_t nr_inflight; /* submitted moves whose result is not in the books yet */
 	uint16_t info_stamp; /* .info_clock of the store when .info was last brought up to date */

@@ -53,28 +53,25 @@ static struct look make_look(const struct ember_regions *rs, const struct ember_
 			     int offset)
 {
 	return (struct look){
-		.rows = ember_gain_rows[r->info / EMBER_INFO_PER_GAIN],
-		.prior = rs->prior_level,
-		.index = offset - EMBER_X_MIN,
-		.seed = r->addr ^ r->stamp_ms,
+	    .rows = ember_gain_rows[r->info / EMBER_INFO_PER_GAIN],
+	    .prior = rs->prior_level,
+	    .index = offset - EMBER_X_MIN,
+	    .seed = r->addr ^ r->stamp_ms,
 	};
 }
 
-/* The new byte of a page; @dither 0..255 rounds. */
-static uint8_t look_at(const struct look *look, uint8_t heat, unsigned int young, uint8_t dither,
+/* The new level of a page; @dither 0..255 rounds. */
+static uint8_t look_at(const struct look *look, uint8_t level, unsigned int young, uint8_t dither,
 		       unsigned int *surprises)
 {
-	unsigned int level = heat & EMBER_HEAT_LEVEL;
 	unsigned int row = look->rows[level < look->prior ? look->prior - level : 0];
-	struct ember_gain g = ember_gains[row][heat >> 7][young][look->index + level];
+	struct ember_gain g = ember_gains[row][young][look->index + level];
 	int to = ((int)level * 256 + g.step + dither) >> 8;
 
 	*surprises += g.surprise;
 	if (to < 0)
-		to = 0;
-	else if (to > EMBER_HEAT_LEVEL)
-		to = EMBER_HEAT_LEVEL;
-	return to | young << 7;
+		return 0;
+	return to < EMBER_LEVELS ? to : EMBER_LEVELS - 1;
 }
 
 static unsigned int look_at_pages(struct look *look, uint8_t *heat,
@@ -108,7 +105,7 @@ static void merge_if_even(struct ember_regions *rs, struct ember_region *r)
 
 	ember_region_plane(r, EMBER_PLANE_PRESENT, present);
 	for (unsigned int i = 0; i < EMBER_REGION_PAGES; i++) {
-		unsigned int level = r->heat[i] & EMBER_HEAT_LEVEL;
+		unsigned int level = r->heat[i];
 
 		if (!((present[i / 64] >> (i % 64)) & 1))
 			continue;
@@ -151,8 +148,8 @@ void ember_score_begin(struct ember_score_pass *pass, struct ember_regions *rs,
 	rs->prior_level = info->prior_level;
 	if (info->interval_ns) {
 		pass->gain_offset = ember_gain_offset(info->interval_ns);
-		pass->info_rest_q8 = rs->info_rest_q8 +
-				     ember_gain_info_q8(info->prior_level + pass->gain_offset);
+		pass->info_rest_q8 =
+		    rs->info_rest_q8 + ember_gain_info_q8(info->prior_level + pass->gain_offset);
 		pass->info_clock = rs->info_clock + (pass->info_rest_q8 >> 8);
 	}
 	for (uint32_t i = 0; i < rs->nr; i++)
@@ -218,13 +215,13 @@ static void calibrate(struct ember_score_pass *pass, const struct ember_region *
 	ember_calibration_interval(c, is_huge(r) ? 1 : r->nr_present,
 				   pass->info.interval_ns / NSEC_PER_USEC);
 	if (is_huge(r)) {
-		ember_calibration_add(c, EMBER_PAGE_HUGE, r->level & EMBER_HEAT_LEVEL, 1, young[0] & 1);
+		ember_calibration_add(c, EMBER_PAGE_HUGE, r->level, 1, young[0] & 1);
 		return;
 	}
 	ember_region_plane(r, EMBER_PLANE_PRESENT, present);
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++) {
 		if (!r->heat) {
-			ember_calibration_add(c, EMBER_PAGE_BASE, r->level & EMBER_HEAT_LEVEL,
+			ember_calibration_add(c, EMBER_PAGE_BASE, r->level,
 					      __builtin_popcountll(present[w]),
 					      __builtin_popcountll(young[w]));
 			continue;
@@ -232,8 +229,7 @@ static void calibrate(struct ember_score_pass *pass, const struct ember_region *
 		for (uint64_t bits = present[w]; bits; bits &= bits - 1) {
 			unsigned int i = __builtin_ctzll(bits);
 
-			ember_calibration_add(c, EMBER_PAGE_BASE,
-					      r->heat[w * 64 + i] & EMBER_HEAT_LEVEL, 1,
+			ember_calibration_add(c, EMBER_PAGE_BASE, r->heat[w * 64 + i], 1,
 					      (young[w] >> i) & 1);
 		}
 	}

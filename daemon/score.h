@@ -46,7 +46,7 @@ struct ember_score_pass {
 	struct ember_scan_info info;
 	uint64_t last_addr;
 	bool any;
-	int gain_offset;  /* of the interval, see gain.h */
+	int gain_offset;     /* of the interval, see gain.h */
 	uint16_t info_clock; /* of the store when the pass is complete */
 	uint32_t info_rest_q8;
 	struct ember_score_stats stats;

@@ -141,8 +141,7 @@ static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, int
 
 /* Pages of @mask by level; returns their number. */
 static unsigned int count_levels(const struct ember_region *r,
-				 const uint64_t mask[EMBER_PLANE_WORDS],
-				 uint16_t ret[EMBER_LEVELS])
+				 const uint64_t mask[EMBER_PLANE_WORDS], uint16_t ret[EMBER_LEVELS])
 {
 	unsigned int n = 0;
 
@@ -150,10 +149,10 @@ static unsigned int count_levels(const struct ember_region *r,
 	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
 		n += __builtin_popcountll(mask[w]);
 		for (uint64_t bits = mask[w]; r->heat && bits; bits &= bits - 1)
-			ret[r->heat[w * 64 + __builtin_ctzll(bits)] & EMBER_HEAT_LEVEL]++;
+			ret[r->heat[w * 64 + __builtin_ctzll(bits)]]++;
 	}
 	if (!r->heat)
-		ret[r->level & EMBER_HEAT_LEVEL] = n;
+		ret[r->level] = n;
 	return n;
 }
 
@@ -167,8 +166,8 @@ static int counts_for(struct ember_survey *s, uint8_t mem, int class, struct emb
 
 /* One region's pages on one memory: into the sums, and into @counts (may be NULL). */
 static unsigned int add_pages(struct ember_survey *s, struct ember_region_span *span,
-			      const struct ember_region *r,
-			      const uint64_t mask[EMBER_PLANE_WORDS], struct ember_counts *counts)
+			      const struct ember_region *r, const uint64_t mask[EMBER_PLANE_WORDS],
+			      struct ember_counts *counts)
 {
 	uint16_t levels[EMBER_LEVELS];
 	unsigned int n = count_levels(r, mask, levels);
@@ -210,7 +209,7 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 		ember_region_on_mem(r, mem, mask);
 		for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
 			plan->nr_why_not[EMBER_WHY_NOT_SHARED_ELSEWHERE] +=
-				__builtin_popcountll(mask[w] & elsewhere[w]);
+			    __builtin_popcountll(mask[w] & elsewhere[w]);
 			mask[w] &= ~elsewhere[w];
 		}
 		if (tier != EMBER_NO_TIER && span->why_not == EMBER_NR_WHY_NOT)

@@ -17,8 +17,8 @@
 #define EMBER_SURVEY_KNOWN (4 * EMBER_INFO_ONE)
 
 /*
- * rank = what the level is worth + base, clamped to 1..255. A huge page's level tells of 512 pages: 9 octaves
- * less for each of them.
+ * rank = what the level is worth + base, clamped to 1..255. A huge page's level tells of 512 pages:
+ * 9 octaves less for each of them.
  */
 #define EMBER_RANK_BASE 94
 #define EMBER_RANK_BASE_HUGE (EMBER_RANK_BASE - 9 * EMBER_LEVELS_PER_OCTAVE)
@@ -38,9 +38,9 @@ struct ember_region_span {
 	uint32_t first_item; /* of those planned for this region, + 1; 0: none */
 	uint8_t rank_max;    /* of its pages */
 	uint8_t rank_min;
-	uint8_t why_not;     /* not movable as a whole: enum ember_why_not, else EMBER_NR_WHY_NOT */
-	uint8_t base;	     /* rank of level 0 */
-	uint8_t size;	     /* enum ember_page_size */
+	uint8_t why_not; /* not movable as a whole: enum ember_why_not, else EMBER_NR_WHY_NOT */
+	uint8_t base;    /* rank of level 0 */
+	uint8_t size;    /* enum ember_page_size */
 };
 
 struct ember_survey {
@@ -49,8 +49,8 @@ struct ember_survey {
 	unsigned int nr_classes;
 	struct ember_counts *counts[EMBER_MAX_NODES][EMBER_MAX_CLASSES]; /* NULL: no pages */
 	uint64_t all[EMBER_RANKS]; /* every page that is known, at its rank */
-	uint64_t nr_huge;	   /* of them, pages of huge regions */
-	uint64_t nr_doubtful; /* of them, pages of which little is known yet */
+	uint64_t nr_huge;          /* of them, pages of huge regions */
+	uint64_t nr_doubtful;      /* of them, pages of which little is known yet */
 	uint64_t nr_pages;
 	struct ember_region_span *spans; /* of all processes, one after the other */
 	size_t nr_spans;
