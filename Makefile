@@ -165,8 +165,8 @@ install-tests: tests
 UNIT_DAEMON_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out daemon/main.c daemon/sample.c daemon/engine.c daemon/daemon.c,$(DAEMON_SRC)))
 UNIT_CTL_OBJ      := $(patsubst %.c,$(OBJ)/%.o,$(filter-out ctl/main.c,$(CTL_SRC)))
 UNIT_HELPER_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out helper/main.c,$(HELPER_SRC)))
-UNIT_TIERSCOPE_OBJ := $(patsubst %.c,$(OBJ)/%.o,$(filter-out tests/tierscope/tierscope.c,$(wildcard tests/tierscope/*.c)))
-UNIT_WORKLOAD_OBJ := $(PURE_WORKLOAD:%.c=$(OBJ)/%.o)
+UNIT_TIERSCOPE_OBJ :=  # these tests include the source that they test
+UNIT_WORKLOAD_OBJ :=  # the same
 UNIT_SRC := $(wildcard tests/unit/*/*.c)
 UNIT_BIN := $(patsubst %.c,$(OBJ)/%,$(UNIT_SRC))
 
@@ -180,6 +180,13 @@ $(eval $(call unit_area,ctl,$(UNIT_CTL_OBJ)))
 $(eval $(call unit_area,helper,$(UNIT_HELPER_OBJ)))
 $(eval $(call unit_area,tierscope,$(UNIT_TIERSCOPE_OBJ)))
 $(eval $(call unit_area,workload,$(UNIT_WORKLOAD_OBJ)))
+
+# A unit test names the headers of its area as that area does itself.
+$(OBJ)/tests/unit/daemon/%.o: CPPFLAGS += -Idaemon
+$(OBJ)/tests/unit/ctl/%.o: CPPFLAGS += -Ictl -Idaemon
+$(OBJ)/tests/unit/helper/%.o: CPPFLAGS += -Ihelper
+$(OBJ)/tests/unit/tierscope/%.o: CPPFLAGS += -Itests/tierscope
+$(OBJ)/tests/unit/workload/%.o: CPPFLAGS += -Itests/workload/lib
 
 ##@ Test
 .PHONY: test test-long demo unit unit-build check vm clean clean-cache
