@@ -4,8 +4,8 @@
  * connects to its socket; serves one client; gives back what it borrowed when that client goes,
  * however it goes; ends when nobody has come for a while.
  *
- * One request is one packet of text: a verb and at most one number. One packet answers it:
- * "ok", "ok TEXT" or "error TEXT".
+ * One request is one packet of text, one of a closed list. One packet answers it: "ok",
+ * "ok TEXT" or "error TEXT".
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -50,21 +50,21 @@ __attribute__((format(printf, 2, 3))) static void answer(int fd, const char *fmt
 		fprintf(stderr, "Failed to answer, ignoring: %s\n", strerror(errno));
 }
 
-/* ---- verbs ---- */
+/* ---- requests ---- */
 
-static void do_ping(int fd, int unused)
+static void do_ping(int fd)
 {
 	answer(fd, "ok");
 }
 
-static void do_version(int fd, int unused)
+static void do_version(int fd)
 {
 	answer(fd, "ok %s", EMBER_VERSION);
 }
 
-static void do_numa_balancing(int fd, int value)
+static void do_numa_balancing_off(int fd)
 {
-	int original, r = helper_borrow_numa_balancing(value, &original);
+	int original, r = helper_borrow_numa_balancing(0, &original);
 
 	if (r == -EEXIST)
 		answer(fd, "error kernel.numa_balancing was changed by somebody else: left alone");
@@ -74,37 +74,24 @@ static void do_numa_balancing(int fd, int value)
 		answer(fd, "ok %d", original);
 }
 
-/* The closed list. An argument is one digit between least and most; most < 0: there is none. */
-static const struct verb {
-	const char *name;
-	int least, most;
-	void (*run)(int fd, int argument);
-} verbs[] = {
-    {"ping", 0, -1, do_ping},
-    {"version", 0, -1, do_version},
-    {"numa_balancing", 0, 0, do_numa_balancing},
+/* The closed list: verb and argument in full, so that there is nothing to parse. */
+static const struct {
+	const char *request;
+	void (*run)(int fd);
+} requests[] = {
+    {"ping", do_ping},
+    {"version", do_version},
+    {"numa_balancing 0", do_numa_balancing_off},
 };
 
-static void run_request(int fd, char *request)
+static void run_request(int fd, const char *request)
 {
-	const char *name = strtok(request, " ");
-	const char *argument = strtok(NULL, " ");
-
-	for (size_t i = 0; name && i < sizeof(verbs) / sizeof(verbs[0]); i++) {
-		const struct verb *v = &verbs[i];
-		bool wanted = v->most >= 0;
-
-		if (strcmp(name, v->name) != 0)
-			continue;
-		if (strtok(NULL, " ") || wanted != !!argument ||
-		    (wanted &&
-		     (argument[0] < '0' + v->least || argument[0] > '0' + v->most || argument[1])))
-			answer(fd, "error %s: bad argument", v->name);
-		else
-			v->run(fd, wanted ? argument[0] - '0' : 0);
-		return;
-	}
-	answer(fd, "error unknown verb");
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+		if (strcmp(request, requests[i].request) == 0) {
+			requests[i].run(fd);
+			return;
+		}
+	answer(fd, "error unknown request");
 }
 
 /* ---- clients ---- */
