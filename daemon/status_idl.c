@@ -43,7 +43,7 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Area, INT(start), COMMENT("Exclusive"), INT
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
     Process, INT(pid), INT(uid),
-    COMMENT("In names, a byte that is not safe to print is \\xNN and a backslash is \\\\"),
+    COMMENT("In names, bytes that are not safe to print, and backslashes, are escaped as in C"),
     STR(comm), STR(cgroup), COMMENT("The rule of the policy that matched it"), STR(rule),
     INT(rss_bytes), COMMENT("By tier, fastest first"), INTS(tier_bytes), INT(metadata_bytes),
     INT(scans), COMMENT("Begun and not completed: never read as cold"), INT(lost_scans),
