@@ -7,7 +7,7 @@
 #include "daemon/util/cleanup.h"
 
 /* The daemon answers from its last snapshot: more than this is a hang. */
-#define TIMEOUT_US (5 * 1000000ULL)
+#define TIMEOUT_US (CLIENT_TIMEOUT_S * 1000000ULL)
 
 int client_connect(const char *path, sd_varlink **ret)
 {
@@ -29,10 +29,10 @@ int client_get_status(sd_varlink *link, sd_json_variant **ret, const char **ret_
 	const char *error = NULL;
 	int r = sd_varlink_call(link, "io.ember.Daemon.GetStatus", NULL, &reply, &error);
 
+	if (r == -ETIME || (error && !strcmp(error, SD_VARLINK_ERROR_TIMEOUT)))
+		return -ETIMEDOUT;
 	if (r < 0)
 		return r;
-	if (error && !strcmp(error, SD_VARLINK_ERROR_TIMEOUT))
-		return -ETIMEDOUT;
 	if (error && !strcmp(error, SD_VARLINK_ERROR_DISCONNECTED))
 		return -ECONNRESET;
 	if (error) {

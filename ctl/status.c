@@ -41,7 +41,10 @@ static int report(const struct request *req, int error, const char *detail)
 			req->socket);
 		return CTL_NOT_RUNNING;
 	}
-	if (error == -EPROTO)
+	if (error == -ETIMEDOUT)
+		fprintf(stderr, "emberctl: emberd at %s has not answered for %d seconds\n",
+			req->socket, CLIENT_TIMEOUT_S);
+	else if (error == -EPROTO)
 		fprintf(stderr,
 			"emberctl: emberd's answer cannot be read: "
 			"is it of another version than emberctl %s?\n",
