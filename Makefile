@@ -146,6 +146,8 @@ install-user: user
 	$(if $(DAEMON_SRC),install -D -m 755 $(OBJ)/emberd $(DESTDIR)/usr/sbin/emberd)
 	$(if $(HELPER_SRC),install -D -m 755 $(OBJ)/ember-helper $(DESTDIR)/usr/libexec/ember/ember-helper)
 	$(if $(CTL_SRC),install -D -m 755 $(OBJ)/emberctl $(DESTDIR)/usr/bin/emberctl)
+	$(if $(CTL_SRC),install -D -m 644 ctl/emberctl.bash $(DESTDIR)/usr/share/bash-completion/completions/emberctl)
+	$(foreach f,$(wildcard docs/varlink/*.varlink),install -D -m 644 $(f) $(DESTDIR)/usr/share/ember/varlink/$(notdir $(f));)
 	install -d -m 755 $(DESTDIR)/etc/ember/policy.d $(DESTDIR)/usr/lib/ember/policy.d
 	$(foreach f,$(wildcard policies/*.json),$(if $(filter-out %schema.json,$(f)),install -m 644 $(f) $(DESTDIR)/usr/lib/ember/policy.d/50-$(notdir $(f));))
 	$(foreach f,$(wildcard systemd/*.service systemd/*.socket),install -D -m 644 $(f) $(DESTDIR)/usr/lib/systemd/system/$(notdir $(f));)
