@@ -381,6 +381,9 @@ static void sample_and_score(struct ember_engine *e)
 	bool full = e->step.scan_flags & EMBER_SCAN_FULL;
 
 	e->last_scan_ns = start_ns;
+	/* Growth is reported by fault samples; without them somebody has to go and look. */
+	if (full && !e->policy->global.fault_sampling)
+		ember_proc_for_each(e->config.proc_root, consider_each, e);
 	for (uint32_t i = 0; i < e->processes.nr && !atomic_load(&e->stop);) {
 		struct ember_process *process = e->processes.procs[i];
 

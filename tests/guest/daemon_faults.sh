@@ -1,0 +1,132 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What keeps emberd from running gives one clear line and its own exit status; what ends it leaves
+# nothing behind. Needs two tiers, except for "one-tier", which needs one:
+#
+#   daemon_faults.sh            all but one-tier
+#   daemon_faults.sh one-tier   on a machine with one memory
+set -u
+failed=0
+ok() { echo "ok: $*"; }
+bad() {
+	echo "not ok: $*"
+	failed=1
+}
+
+# expect STATUS PATTERN WHAT COMMAND...: COMMAND ends with STATUS and says one line with PATTERN.
+expect() {
+	local want=$1 pattern=$2 what=$3 out status
+	shift 3
+	out=$(timeout 60 "$@" 2>&1)
+	status=$?
+	if [ $status != "$want" ]; then
+		bad "$what: expected exit status $want, saw $status: $out"
+	elif ! grep -qE "$pattern" <<<"$out"; then
+		bad "$what: expected a line like \"$pattern\", saw: $out"
+	elif [ "$(grep -c 'error' <<<"$out")" -gt 1 ]; then
+		bad "$what: expected one line, saw: $out"
+	else
+		ok "$what: $status: $(grep error <<<"$out")"
+	fi
+}
+
+nothing_left() { # WHAT
+	local progs modref
+	progs=$(bpftool prog list 2>/dev/null | grep -c 'name ember_')
+	modref=$(cat /sys/module/ember/refcnt 2>/dev/null || echo 0)
+	if [ "$progs" = 0 ] && [ "$modref" = 0 ] && ! pgrep -x emberd >/dev/null; then
+		ok "$1: no program attached, no module reference"
+	else
+		bad "$1: $progs programs, module references $modref, $(pgrep -xc emberd) daemons"
+	fi
+}
+
+wait_ended() { # the kernel frees programs a little after the last descriptor is closed
+	local i
+	for i in $(seq 50); do
+		[ "$(bpftool prog list | grep -c 'name ember_')" = 0 ] && [ "$(cat /sys/module/ember/refcnt)" = 0 ] && return
+		sleep 0.1
+	done
+}
+
+systemd-sysusers
+systemctl daemon-reload
+mkdir -p /run/ember
+
+if [ "${1-}" = one-tier ]; then
+	modprobe ember
+	expect 14 'one memory tier' "a machine with one memory" emberd
+	nothing_left "after one-tier"
+	exit $failed
+fi
+
+# The policy, before anything else is touched.
+mkdir -p /tmp/policy
+echo '{"version": 1, "rules": [{"match": {"min_rss": "64"}}]}' >/tmp/policy/10-bad.json
+expect 10 '10-bad.json: /rules/0.*' "a policy with an error" emberd --policy-dir /tmp/policy
+echo '{"version": 1, "rules": []}' >/tmp/policy/10-bad.json
+chmod 666 /tmp/policy/10-bad.json
+expect 10 '10-bad.json' "a policy that others may write" emberd --policy-dir /tmp/policy
+rm -r /tmp/policy
+expect 2 'usage' "an unknown option" emberd --nonsense
+expect 0 'ok' "checking the policy" emberd --check
+
+# The module.
+rmmod ember 2>/dev/null
+expect 11 'not loaded.*modprobe ember' "no module" emberd
+modprobe ember
+expect 16 '(CAP_|privilege|permitted)' "no capabilities" \
+	setpriv --reuid 65534 --clear-groups --inh-caps=-all --bounding-set=-all emberd --runtime-dir /tmp
+nothing_left "after refusals"
+
+# As a service.
+echo 1 >/proc/sys/kernel/numa_balancing
+systemctl start emberd || bad "the service does not start: $(journalctl -u emberd -o cat | tail -n 3)"
+sleep 2
+expect 15 'another emberd' "a second emberd" emberd
+[ "$(cat /proc/sys/kernel/numa_balancing)" = 0 ] && ok "automatic NUMA balancing is off while it is in the way" ||
+	bad "kernel.numa_balancing is $(cat /proc/sys/kernel/numa_balancing), expected 0"
+
+# A reload with an error keeps the old policy and says so; a good one takes effect.
+mkdir -p /etc/ember/policy.d
+echo '{"version": 1, "global": {"period": "2"}}' >/etc/ember/policy.d/90-test.json
+systemctl reload emberd
+sleep 1
+[ "$(emberctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["policy"]["rejected"])')" = True ] &&
+	systemctl is-active -q emberd && ok "a bad policy is rejected, the service goes on" || bad "a bad policy at reload"
+echo '{"version": 1, "global": {"numa_balancing": "leave"}}' >/etc/ember/policy.d/90-test.json
+systemctl reload emberd
+for _ in $(seq 100); do
+	[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] && break
+	sleep 0.1
+done
+[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] && ok "a good policy takes effect: the sysctl is given back" ||
+	bad "numa_balancing \"leave\" did not give the sysctl back"
+rm /etc/ember/policy.d/90-test.json
+systemctl reload emberd
+sleep 6
+
+# Stop, and kill at any moment.
+systemctl stop emberd
+wait_ended
+nothing_left "after stop"
+[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] && ok "stop restores the sysctl" || bad "stop left the sysctl changed"
+/usr/lib/ember/tests/hotset --size 900MiB --hot 100MiB --duration 0 --mark none >/dev/null &
+load=$!
+sleep 5
+for delay in 0.3 1.1 2.7 4.9; do
+	systemctl start --no-block emberd
+	sleep "$delay"
+	systemctl kill -s KILL emberd
+	systemctl stop emberd
+	systemctl reset-failed emberd 2>/dev/null
+	wait_ended
+	nothing_left "after kill -9, $delay s after the start"
+	for _ in $(seq 50); do
+		[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] && break
+		sleep 0.1
+	done
+	[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] || bad "kill -9 after $delay s left the sysctl changed"
+done
+kill $load
+exit $failed
