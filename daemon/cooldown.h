@@ -15,7 +15,7 @@
 #include "proc_id.h"
 
 /* A page goes back no sooner than this; doubled by each round trip up to the longest. */
-#define EMBER_COOLDOWN_FIRST_MS 10000
+#define EMBER_COOLDOWN_FIRST_MS 5000
 #define EMBER_COOLDOWN_LONGEST_MS 320000
 /* A page that was locked is tried again after the short time, a pinned one after the long one. */
 #define EMBER_BACKOFF_SHORT_MS 2000

@@ -37,11 +37,11 @@ static int settle(struct walk *w)
 }
 
 /* Free room: the hottest, whatever lies above. */
-static uint64_t fill(struct walk *up, uint64_t room, uint8_t min_rank)
+static uint64_t fill(struct walk *up, uint64_t room)
 {
 	uint64_t taken = 0;
 
-	while (taken < room && settle(up) && up->rank >= min_rank) {
+	while (taken < room && settle(up)) {
 		uint64_t n = min_u64(up->left, room - taken);
 
 		up->left -= n;
@@ -50,11 +50,11 @@ static uint64_t fill(struct walk *up, uint64_t room, uint8_t min_rank)
 	return taken;
 }
 
-static uint64_t swap_pairs(struct walk *up, struct walk *down, uint64_t max, uint8_t min_rank)
+static uint64_t swap_pairs(struct walk *up, struct walk *down, uint64_t max)
 {
 	uint64_t taken = 0;
 
-	while (taken < max && settle(up) && settle(down) && up->rank >= min_rank &&
+	while (taken < max && settle(up) && settle(down) &&
 	       up->rank - down->rank >= EMBER_EXCHANGE_GAP) {
 		uint64_t n = min_u64(min_u64(up->left, down->left), max - taken);
 
@@ -99,11 +99,11 @@ struct ember_exchange ember_exchange_find(const uint64_t candidates[EMBER_RANKS]
 	struct ember_exchange ex = {0};
 	uint64_t filled, swapped, owed;
 
-	ex.nr_wanted = fill(&wish_up, fillable, l->min_rank);
-	ex.nr_wanted += swap_pairs(&wish_up, &wish_down, UINT64_MAX, l->min_rank);
+	ex.nr_wanted = fill(&wish_up, fillable);
+	ex.nr_wanted += swap_pairs(&wish_up, &wish_down, UINT64_MAX);
 
-	filled = fill(&up, min_u64(fillable, l->budget_up), l->min_rank);
-	swapped = swap_pairs(&up, &down, min_u64(l->budget_up - filled, max_down), l->min_rank);
+	filled = fill(&up, min_u64(fillable, l->budget_up));
+	swapped = swap_pairs(&up, &down, min_u64(l->budget_up - filled, max_down));
 	/* below its watermark a node gives two for one; what is sent from above it passes on */
 	owed = min_u64(above_zero(-l->transient_room), swapped);
 	owed += min_u64(above_zero(-l->room), l->demand);

@@ -29,8 +29,7 @@ struct ember_exchange_limits {
 	uint64_t lower_room; /* what the nodes below can take */
 	uint64_t budget_up;  /* pages this round */
 	uint64_t budget_down;
-	uint64_t demand;  /* pages that the tier above sends here in this round */
-	uint8_t min_rank; /* colder pages are not worth a move */
+	uint64_t demand; /* pages that the tier above sends here in this round */
 };
 
 /* The @nr_up hottest candidates go up, the @nr_down coldest victims go down. */

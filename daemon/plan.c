@@ -19,9 +19,6 @@
 #define PAGE_SHIFT 12
 #define FILTER_ROUNDS 3
 
-/* Touched less than once in 64 s: in the life of most memory it does not pay for its move. */
-#define MIN_RANK (EMBER_RANK_BASE + EMBER_LEVEL_1HZ - 6 * EMBER_LEVELS_PER_OCTAVE)
-
 /* Settled: at most one known page in 1024 is wanted elsewhere, one in eight is little known. */
 #define SETTLED_ONE_IN 1024
 #define DOUBTFUL_ONE_IN 8
@@ -225,6 +222,15 @@ static void add_counts(uint64_t to[EMBER_RANKS], const uint64_t from[EMBER_RANKS
 		to[r] += from[r];
 }
 
+static void add_candidates(struct exchange_ctx *x, const struct ember_counts *counts)
+{
+	for (int r = 0; counts && r < EMBER_RANKS; r++) {
+		x->candidates[r] += counts->pages[r] - counts->too_cold[r];
+		if (x->tier == 0)
+			x->plan->nr_why_not[EMBER_WHY_NOT_TOO_COLD] += counts->too_cold[r];
+	}
+}
+
 static void sum_up(struct exchange_ctx *x)
 {
 	struct ember_survey *s = &x->w->survey;
@@ -237,8 +243,7 @@ static void sum_up(struct exchange_ctx *x)
 		x->may_down[c] = below;
 		lower |= below;
 		for (uint16_t mems = x->from_mems; x->may_up[c] && mems; mems &= mems - 1)
-			if (s->counts[__builtin_ctz(mems)][c])
-				add_counts(x->candidates, s->counts[__builtin_ctz(mems)][c]->pages);
+			add_candidates(x, s->counts[__builtin_ctz(mems)][c]);
 		if (x->may_down[c] && s->counts[x->node][c])
 			add_counts(x->victims, s->counts[x->node][c]->pages);
 	}
@@ -314,6 +319,14 @@ static uint8_t page_rank(const struct exchange_ctx *x, const struct ember_region
 	return ember_survey_rank(&x->w->survey, span, ember_region_page_level(r, page));
 }
 
+static bool too_cold(const struct exchange_ctx *x, const struct picker *p,
+		     const struct ember_region *r, const struct ember_region_span *span,
+		     unsigned int page)
+{
+	return p->direction == EMBER_PROMOTE &&
+	       ember_survey_too_cold(&x->w->survey, span, ember_region_page_level(r, page));
+}
+
 /* Narrow @mask down to what passes. A huge page moves whole or not at all. */
 static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 		 const struct ember_region *r, const struct ember_region_span *span,
@@ -326,7 +339,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
 			uint8_t rank = page_rank(x, r, span, page);
 
-			if (passes_cut(p, rank) &&
+			if (passes_cut(p, rank) && !too_cold(x, p, r, span, page) &&
 			    !held_back(x, p, page_addr(r, page), proc, rank) &&
 			    (p->blocked || huge || take_place(p, rank, 1)))
 				continue;
@@ -362,7 +375,13 @@ static void uncount(struct exchange_ctx *x, uint32_t proc, const struct ember_re
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
 			uint8_t mem = ember_region_page_mem(r, page);
 
-			x->w->survey.counts[mem][class]->pages[page_rank(x, r, span, page)]--;
+			struct ember_counts *counts = x->w->survey.counts[mem][class];
+			uint8_t rank = page_rank(x, r, span, page);
+
+			counts->pages[rank]--;
+			if (ember_survey_too_cold(&x->w->survey, span,
+						  ember_region_page_level(r, page)))
+				counts->too_cold[rank]--;
 		}
 }
 
@@ -607,9 +626,7 @@ static void say_why_not(struct exchange_ctx *x)
 		left_of_wanted -= wanted;
 		why_not[EMBER_WHY_NOT_QUOTA] += wanted;
 		n -= wanted;
-		if (r < x->limits.min_rank)
-			why_not[EMBER_WHY_NOT_TOO_COLD] += n;
-		else if (!nr_victims)
+		if (!nr_victims)
 			why_not[EMBER_WHY_NOT_NO_ROOM] += n;
 		else if (r > coldest)
 			why_not[EMBER_WHY_NOT_GAP] += n;
@@ -637,7 +654,6 @@ static int plan_node(struct exchange_ctx *x, uint8_t tier, uint8_t node)
 	    .budget_up = x->w->budget[EMBER_PROMOTE],
 	    .budget_down = x->w->budget[EMBER_DEMOTE],
 	    .demand = x->w->demand[node],
-	    .min_rank = MIN_RANK,
 	};
 	sum_up(x);
 	find_exchange(x);

@@ -24,6 +24,13 @@ uint8_t ember_survey_rank(const struct ember_survey *s, const struct ember_regio
 	return clamp_rank(span->base + s->worth[span->size][level]);
 }
 
+bool ember_survey_too_cold(const struct ember_survey *s, const struct ember_region_span *span,
+			   uint8_t level)
+{
+	return s->worth[span->size][level] <
+	       (span->size == EMBER_PAGE_HUGE ? EMBER_WORTH_MIN_HUGE : EMBER_WORTH_MIN);
+}
+
 /* A rule's weight counts like so many times the touches; at most 6 octaves either way. */
 static int bias_of(uint32_t weight)
 {
@@ -181,6 +188,8 @@ static unsigned int add_pages(struct ember_survey *s, struct ember_region_span *
 		if (!counts)
 			continue;
 		counts->pages[rank] += levels[level];
+		if (ember_survey_too_cold(s, span, level))
+			counts->too_cold[rank] += levels[level];
 		span->rank_max = rank > span->rank_max ? rank : span->rank_max;
 		span->rank_min = rank < span->rank_min ? rank : span->rank_min;
 	}

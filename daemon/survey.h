@@ -31,6 +31,7 @@ struct ember_class {
 /* 4 KiB pages of one class on one memory, by rank. */
 struct ember_counts {
 	uint64_t pages[EMBER_RANKS];
+	uint64_t too_cold[EMBER_RANKS]; /* of them, those that are not worth bringing up */
 };
 
 /* Per region, so that later passes skip most of them: bounds of what may be wanted. */
@@ -61,6 +62,17 @@ struct ember_survey {
 	size_t nr_shared;
 	size_t nr_shared_alloc; /* power of two */
 };
+
+/*
+ * A page touched less often than this is not brought up: in the life of most memory that does
+ * not pay for the move. Once in 64 s for a base page; a huge page costs some 16 times as
+ * much to move, so once in 4 s.
+ */
+#define EMBER_WORTH_MIN (EMBER_LEVEL_1HZ - 6 * EMBER_LEVELS_PER_OCTAVE)
+#define EMBER_WORTH_MIN_HUGE (EMBER_LEVEL_1HZ - 2 * EMBER_LEVELS_PER_OCTAVE)
+
+bool ember_survey_too_cold(const struct ember_survey *s, const struct ember_region_span *span,
+			   uint8_t level);
 
 /* Rank of a page at @level. */
 uint8_t ember_survey_rank(const struct ember_survey *s, const struct ember_region_span *span,

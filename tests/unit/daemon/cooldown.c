@@ -16,18 +16,18 @@ static void test_way_back_only(void **state)
 	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 0), EMBER_COOL_FREE);
 	ember_cooldown_moved(&cd, &a, PAGE, true, 0);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 9999 * MSEC), EMBER_COOL_MOVED);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 9999 * MSEC), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 4999 * MSEC), EMBER_COOL_MOVED);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 4999 * MSEC), EMBER_COOL_FREE);
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE + 4096, false, 0), EMBER_COOL_FREE);
 	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, false, 0), EMBER_COOL_FREE);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 10000 * MSEC), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 5000 * MSEC), EMBER_COOL_FREE);
 	ember_cooldown_destroy(&cd);
 }
 
-/* 10 s, 20 s, 40 s … 320 s, and no longer. */
+/* 5 s, 10 s, 20 s … 320 s, and no longer. */
 static void test_doubles_with_round_trips(void **state)
 {
-	static const uint32_t expected_s[] = {10, 20, 40, 80, 160, 320, 320, 320};
+	static const uint32_t expected_s[] = {5, 10, 20, 40, 80, 160, 320, 320};
 	struct ember_cooldown cd;
 	uint64_t now = 0;
 
@@ -59,7 +59,7 @@ static void test_refused(void **state)
 			 EMBER_COOL_REFUSED);
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 2000 * MSEC), EMBER_COOL_FREE);
 	ember_cooldown_refused(&cd, &a, PAGE, true, 0);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 59999 * MSEC),
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 54999 * MSEC),
 			 EMBER_COOL_REFUSED);
 	ember_cooldown_destroy(&cd);
 }
@@ -74,7 +74,7 @@ static void test_bounded(void **state)
 	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
 	ember_cooldown_refused(&cd, &a, PAGE, true, 0); /* ends at 60 s */
 	for (uint64_t i = 1; i < 10000; i++)
-		ember_cooldown_moved(&cd, &a, PAGE + i * 4096, true, 0); /* at 10 s */
+		ember_cooldown_moved(&cd, &a, PAGE + i * 4096, true, 0); /* at 5 s */
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 0), EMBER_COOL_REFUSED);
 	for (uint64_t i = 0; i < 10000; i++)
 		kept += ember_cooldown_look(&cd, &a, PAGE + i * 4096, false, 0) != EMBER_COOL_FREE;

@@ -40,11 +40,17 @@ struct world_params {
 	uint64_t seed;
 };
 
+struct world_chance {
+	float rate;
+	uint32_t scan;
+	uint64_t young; /* of 2^32 */
+};
+
 struct world {
 	struct world_params p;
+	struct world_chance chance[1024];
 	float *rate;    /* touches per second of each page */
 	uint8_t *place; /* node of each page */
-	uint64_t *when; /* time of its last clearing */
 	uint64_t free_pages[3];
 	uint64_t now;
 	uint64_t rng;
@@ -136,7 +142,6 @@ static inline void world_init(struct world *w, const struct world_params *p)
 	w->rng = p->seed * 2 + 1;
 	w->rate = calloc(p->nr_pages, sizeof(*w->rate));
 	w->place = calloc(p->nr_pages, 1);
-	w->when = calloc(p->nr_pages, sizeof(*w->when));
 	w->recs = calloc(p->nr_pages / PAGES, sizeof(*w->recs));
 	for (unsigned int t = 0; t < p->nr_tiers; t++)
 		w->free_pages[t] = p->tier_pages[t];
@@ -159,7 +164,6 @@ static inline void world_free(struct world *w)
 	}
 	free(w->rate);
 	free(w->place);
-	free(w->when);
 	free(w->recs);
 	ember_regions_clear(&w->regions);
 	ember_cooldown_destroy(&w->cooldown);
@@ -231,13 +235,19 @@ static inline void world_hot_set(struct world *w, uint32_t hot, double share, do
 	free(order);
 }
 
+/* In 64 steps per octave, so that there are few different rates. */
+static inline double world_zipf_weight(uint32_t i, double s)
+{
+	return exp2(round(-s * log2(i + 1) * 64) / 64);
+}
+
 static inline void world_zipf(struct world *w, double s, double touches, uint64_t salt)
 {
 	double sum = 0;
 
 	world_hot_set(w, w->p.nr_pages / 2, 0, touches, salt);
 	for (uint32_t i = 0; i < w->p.nr_pages; i++)
-		sum += pow(i + 1, -s);
+		sum += world_zipf_weight(i, s);
 	/* a permutation by multiplication: scattered, and no table */
 	for (uint32_t i = 0; i < w->p.nr_pages; i++) {
 		uint32_t at = ((uint64_t)i * 2654435761u + salt * 40503) % w->p.nr_pages;
@@ -247,7 +257,7 @@ static inline void world_zipf(struct world *w, double s, double touches, uint64_
 	for (uint32_t i = 0; i < w->p.nr_pages; i++) {
 		uint32_t at = ((uint64_t)i * 2654435761u + salt * 40503) % w->p.nr_pages;
 
-		w->rate[at] += touches * pow(i + 1, -s) / sum;
+		w->rate[at] += touches * world_zipf_weight(i, s) / sum;
 	}
 }
 
@@ -332,6 +342,22 @@ static inline void world_move_until(struct world *w, uint64_t until)
 
 /* ---- the daemon ---- */
 
+/* Was a page with this rate touched since the last scan? Few rates are different: remember them. */
+static inline bool world_is_young(struct world *w, float rate)
+{
+	uint32_t bits;
+	struct world_chance *c;
+
+	memcpy(&bits, &rate, sizeof(bits));
+	c = &w->chance[bits * 2654435761u >> 22];
+	if (c->rate != rate || c->scan != w->nr_scans + 1) {
+		double x = rate * (w->p.huge ? PAGES : 1) * (w->now - w->last_scan) / 1e9;
+
+		*c = (struct world_chance){rate, w->nr_scans + 1, -expm1(-x) * 0x1p32};
+	}
+	return (world_draw(w) >> 32) < c->young;
+}
+
 static inline void world_record(struct world *w, uint32_t region, struct ember_region_rec *rec)
 {
 	memset(rec, 0, sizeof(*rec));
@@ -342,20 +368,18 @@ static inline void world_record(struct world *w, uint32_t region, struct ember_r
 	rec->nr_present = PAGES;
 	for (unsigned int page = 0; page < PAGES; page++) {
 		uint32_t idx = region * PAGES + page;
-		double x = w->rate[idx] * (w->now - w->when[idx]) / 1e9;
 		uint64_t bit = 1ULL << (page % 64);
 
-		w->when[idx] = w->now;
 		rec->present[page / 64] |= bit;
-		if (w->p.huge ? page == 0 && world_uniform(w) < -expm1(-x * PAGES)
-			      : world_uniform(w) < -expm1(-x))
+		if (w->p.huge && page) {
+			if (rec->young[0] & 1)
+				rec->young[page / 64] |= bit;
+		} else if (world_is_young(w, w->rate[idx]))
 			rec->young[page / 64] |= bit;
 		for (unsigned int k = 0; k < EMBER_MEM_PLANES; k++)
 			if (w->place[idx] & (1U << k))
 				rec->mem[k][page / 64] |= bit;
 	}
-	if (w->p.huge && rec->young[0])
-		memset(rec->young, 0xff, sizeof(rec->young));
 	for (int i = 0; i < EMBER_PLANE_WORDS; i++)
 		rec->nr_young += __builtin_popcountll(rec->young[i]);
 }
