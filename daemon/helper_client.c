@@ -51,6 +51,8 @@ int ember_helper_call(int fd, const char *request, char *reply, size_t size)
 	if (send(fd, request, strlen(request), MSG_NOSIGNAL) < 0 && errno != EPIPE)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	n = recv(fd, text, sizeof(text) - 1, 0);
+	if (n < 0 && errno == ECONNRESET) /* told first; the answer is behind it */
+		n = recv(fd, text, sizeof(text) - 1, 0);
 	if (n < 0)
 		return errno == EAGAIN ? -ETIMEDOUT : -errno;
 	if (n == 0)
