@@ -220,6 +220,17 @@ static void print_bar(const struct render *r, sd_json_variant *tier)
 
 /* ---- sections ---- */
 
+/* The daemon answers although its engine is stuck: then the figures do not move. */
+static void print_staleness(const struct render *r, sd_json_variant *s)
+{
+	uint64_t limit_ns = 3 * num(get(s, "cost"), "period_ns") + 5000000000;
+	uint64_t then_ns = num(s, "time_ns"), now_ns = r->options->now_ns;
+
+	if (now_ns > then_ns && now_ns - then_ns > limit_ns)
+		dressed(r, RED, "These figures are %s old: the engine of emberd is stuck\n",
+			duration(now_ns - then_ns).s);
+}
+
 static void print_head(const struct render *r, sd_json_variant *s)
 {
 	sd_json_variant *policy = get(s, "policy");
@@ -402,7 +413,7 @@ static void print_plan(const struct render *r, sd_json_variant *s)
 	sd_json_variant *plan = get(s, "plan");
 
 	dressed(r, BOLD, "\nLAST PLAN");
-	fprintf(r->out, "  number %" PRIu64 "%s; pages touched more than every %s fill tier 0\n",
+	fprintf(r->out, "  number %" PRIu64 "%s; pages touched at least every %s fill tier 0\n",
 		num(plan, "plans"), flag(plan, "settled") ? ", settled: next to nothing to do" : "",
 		duration(num(plan, "threshold_interval_ns")).s);
 	if (sd_json_variant_elements(get(plan, "why")) > 0) {
@@ -493,6 +504,7 @@ int render_status(sd_json_variant *status, const struct render_options *options,
 	if (!sd_json_variant_is_object(status) || !is_complete(status))
 		return -EPROTO;
 	print_head(&r, status);
+	print_staleness(&r, status);
 	print_memories(&r, status);
 	print_processes(&r, status);
 	print_moves(&r, status);

@@ -4,13 +4,15 @@
 #define EMBER_CTL_RENDER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <stdio.h>
 
 #include <systemd/sd-json.h>
 
 struct render_options {
 	bool colour;
-	bool areas; /* list newly found areas below each process */
+	bool areas;      /* list newly found areas below each process */
+	uint64_t now_ns; /* CLOCK_MONOTONIC, to tell a snapshot that is too old; 0: not told */
 };
 
 /* 0; -EPROTO: @status lacks what every version has. Nothing is printed then. */

@@ -36,8 +36,8 @@ static int report(const struct request *req, int error, const char *detail)
 	if (client_is_absence(error)) {
 		fprintf(stderr,
 			"emberctl: emberd is not running (nobody listens at %s)\n"
-			"  start it:    systemctl start emberd\n"
-			"  why it ended: systemctl status emberd\n",
+			"  start it:      systemctl start emberd\n"
+			"  why it ended:  systemctl status emberd\n",
 			req->socket);
 		return CTL_NOT_RUNNING;
 	}
@@ -65,11 +65,22 @@ static int print_json(const struct request *req, sd_json_variant *status)
 	return sd_json_variant_dump(status, flags, stdout, NULL);
 }
 
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
 static int print_text(const struct request *req, sd_json_variant *status)
 {
+	struct render_options options = req->render;
+
+	options.now_ns = now_ns();
 	if (req->watch_s > 0)
 		fputs(isatty(STDOUT_FILENO) ? "\033[H\033[2J" : "\n", stdout);
-	return render_status(status, &req->render, stdout);
+	return render_status(status, &options, stdout);
 }
 
 static int ask_and_print(const struct request *req, sd_varlink *link)

@@ -139,7 +139,7 @@ static void figures_are_told(void **state)
 	    "2 batches under way",
 	    "promote by module: tried 1000, applied 960 (3.8 MiB, 96.0 %), refused:\n"
 	    "            40  busy          locked\n",
-	    "number 57, settled: next to nothing to do; pages touched more than every 120.0 ms "
+	    "number 57, settled: next to nothing to do; pages touched at least every 120.0 ms "
 	    "fill tier 0",
 	    "           512  fill          hot, and there is room",
 	    "        131072  placed        already there",
@@ -233,6 +233,18 @@ static void options_add(void **state)
 	free(text);
 }
 
+static void old_figures_are_told(void **state)
+{
+	/* the golden snapshot is of 1 ns and the period 1 s: up to 8 s are no trouble */
+	char *text = render_text(golden, (struct render_options){.now_ns = 8000000001});
+
+	expect_not_in(text, "old: ");
+	free(text);
+	text = render_text(golden, (struct render_options){.now_ns = 8000000002});
+	expect_in(text, "These figures are 8.0 s old: the engine of emberd is stuck");
+	free(text);
+}
+
 static void bars_stay_in_their_frame(void **state)
 {
 	/* the figures are read at different moments: more followed than used, more free than there
@@ -280,6 +292,7 @@ int main(void)
 	    cmocka_unit_test(names_keep_their_letters),
 	    cmocka_unit_test(trouble_is_told),
 	    cmocka_unit_test(options_add),
+	    cmocka_unit_test(old_figures_are_told),
 	    cmocka_unit_test(bars_stay_in_their_frame),
 	    cmocka_unit_test(other_objects_are_refused_whole),
 	};
