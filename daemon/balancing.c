@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "balancing.h"
 
+#include <poll.h>
 #include <stdio.h>
 #include <unistd.h>
 
@@ -46,12 +47,27 @@ static void switch_off(struct ember_balancing *b)
 	log_info("kernel.numa_balancing switched from %d to 0 while emberd runs", b->saved);
 }
 
+/* The helper ended (killed, say): it has put the value back, and nothing is held any more. */
+static void notice_lost_helper(struct ember_balancing *b)
+{
+	struct pollfd pfd = {.fd = b->helper_fd, .events = POLLIN};
+
+	if (b->helper_fd < 0 || poll(&pfd, 1, 0) <= 0)
+		return;
+	log_warning("ember-helper ended: kernel.numa_balancing is no longer held");
+	close(b->helper_fd);
+	b->helper_fd = -1;
+	b->saved = -1;
+	b->told = false;
+}
+
 void ember_balancing_update(struct ember_balancing *b, uint32_t mode,
 			    const struct ember_topology *topo)
 {
 	enum ember_numab_reason reason;
 	bool wanted;
 
+	notice_lost_helper(b);
 	b->value = read_sysctl();
 	reason = ember_numab_judge(topo, b->value);
 	b->conflict = ember_numab_conflict(reason);

@@ -706,7 +706,6 @@ static void *engine_main(void *arg)
 	apply_policy(e);
 	e->step = ember_cadence_next(&e->cadence, &e->obs);
 	e->next_scan_ns = now_ns() + e->step.next_scan_in_ns;
-	publish(e);
 	while (!atomic_load(&e->stop) && r >= 0) {
 		uint64_t due = early_look_due(e);
 
@@ -828,6 +827,7 @@ int ember_engine_start(const struct ember_engine_config *config, struct ember_po
 	if (r < 0)
 		return r;
 	*ret_reason = EMBER_ENGINE_SYSTEM;
+	publish(e); /* whoever asks before the first round sees the machine at least */
 	r = -pthread_create(&e->thread, NULL, engine_main, e);
 	if (r < 0)
 		return r;

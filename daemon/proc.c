@@ -50,6 +50,19 @@ static uint16_t low_mask(const char *text)
 	return strtoul(comma ? comma + 1 : text, NULL, 16);
 }
 
+/*
+ * Real, effective, saved and file system uid. A setuid program is its owner's only if all agree: what
+ * is told to the user of a process must not tell him of a program that runs with more rights.
+ */
+static uint32_t owner_of(const char *uids)
+{
+	unsigned int real, effective, saved, fs;
+
+	if (sscanf(uids, "%u %u %u %u", &real, &effective, &saved, &fs) != 4)
+		return 0;
+	return real == effective && real == saved && real == fs ? real : 0;
+}
+
 int ember_proc_parse_status(const char *text, struct ember_proc *ret)
 {
 	const char *name = status_value(text, "Name"), *uid = status_value(text, "Uid");
@@ -58,7 +71,7 @@ int ember_proc_parse_status(const char *text, struct ember_proc *ret)
 	if (!name || !uid)
 		return -EINVAL;
 	snprintf(ret->comm, sizeof(ret->comm), "%.*s", (int)strcspn(name, "\n"), name);
-	ret->uid = strtoul(uid, NULL, 10);
+	ret->uid = owner_of(uid);
 	ret->rss_bytes = rss ? strtoull(rss, NULL, 10) * 1024 : 0;
 	ret->mems_allowed = mems ? low_mask(mems) : UINT16_MAX;
 	return 0;

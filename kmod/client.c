@@ -34,8 +34,8 @@
 #include "genl.h"
 #include "request.h"
 
-/* Two directions for one daemon, and as much for a tool beside it. */
-#define MAX_WORKERS 4
+/* Two directions of one daemon with two hands each, and as much for a tool beside it. */
+#define MAX_WORKERS 8
 
 struct ember_client {
 	struct list_head node;
@@ -135,7 +135,7 @@ static void client_work(struct work_struct *work)
 		req->state = EMBER_STATE_RUNNING;
 	mutex_unlock(&clients_mutex);
 	if (req) {
-		ember_request_run(req);
+		ember_request_run(req, ember_wq);
 		request_finish(client, req);
 		client_kick(client);
 	}
@@ -319,7 +319,7 @@ destroy_wq:
  * The family is gone already: nobody submits. Neither client nor worker holds a
  * module reference, so that work under way does not keep the module; instead this
  * waits for it. Closing cancels what runs, so destroy_workqueue() waits for one
- * region per worker at most: 512 pages. It also waits for work items that queue
+ * region (512 pages) per worker at most. It also waits for work items that queue
  * themselves again. After it nothing of ours can run, and with the last reference
  * the last client is gone.
  */

@@ -49,6 +49,11 @@ static const struct nla_policy id_policy[EMBER_A_ID + 1] = {
 	[EMBER_A_ID] = { .type = NLA_U64 },
 };
 
+/* For commands without attributes: the core would ignore those of an op without policy. */
+static const struct nla_policy no_policy[] = {
+	[1] = { .type = NLA_REJECT },
+};
+
 /* CAP_NET_ADMIN has been checked by the core (GENL_ADMIN_PERM). */
 static int check_sender(struct sk_buff *skb)
 {
@@ -468,11 +473,12 @@ static int doit_get_info(struct sk_buff *skb, struct genl_info *info)
 	return genlmsg_reply(reply, info);
 }
 
-/* No policy means: every attribute is refused. */
 static const struct genl_split_ops ember_ops[] = {
 	{
 		.cmd = EMBER_CMD_GET_INFO,
 		.doit = doit_get_info,
+		.policy = no_policy,
+		.maxattr = ARRAY_SIZE(no_policy) - 1,
 		.flags = GENL_CMD_CAP_DO,
 	}, {
 		.cmd = EMBER_CMD_MIGRATE,
@@ -491,6 +497,8 @@ static const struct genl_split_ops ember_ops[] = {
 	}, {
 		.cmd = EMBER_CMD_GET_RESULT,
 		.dumpit = dumpit_get_result,
+		.policy = no_policy,
+		.maxattr = ARRAY_SIZE(no_policy) - 1,
 		.flags = GENL_ADMIN_PERM | GENL_CMD_CAP_DUMP,
 	}, {
 		.cmd = EMBER_CMD_ACK,

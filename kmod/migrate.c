@@ -60,8 +60,11 @@ struct ember_batch *ember_batch_alloc(int nid, bool shared_ok)
 	return batch;
 }
 
+/* NULL is nothing to free. */
 void ember_batch_free(struct ember_batch *batch)
 {
+	if (!batch)
+		return;
 	while (batch->nr_spare)
 		folio_put(batch->spare[--batch->nr_spare]);
 	kvfree(batch);

@@ -14,9 +14,17 @@
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
+#include <linux/workqueue.h>
 
 #include "migrate.h"
 #include "request.h"
+
+/*
+ * Workers that share one request. One page costs much more bookkeeping than copying,
+ * so one CPU does not use up the bandwidth between two memories; two hands move
+ * dense pages at nearly twice the rate, and leave most CPUs to the target.
+ */
+#define NR_HANDS 2U
 
 /**
  * ember_request_alloc() - a request with all fields zero but nr_regions
@@ -39,6 +47,84 @@ void ember_request_free(struct ember_request *req)
 	kvfree(req);
 }
 
+<<<<<<< HEAD
+=======
+static bool is_target(const struct task_struct *leader, const struct ember_target *target)
+{
+	return leader->start_boottime == target->start_ns &&
+	       READ_ONCE(leader->self_exec_id) == target->exec_id;
+}
+
+/* Returns the group leader with a reference, or NULL. */
+static struct task_struct *target_leader(const struct ember_target *target)
+{
+	struct task_struct *leader = NULL;
+	struct pid *pid;
+
+	rcu_read_lock();
+	pid = find_pid_ns(target->tgid, &init_pid_ns);
+	if (pid)
+		leader = get_pid_task(pid, PIDTYPE_TGID);
+	rcu_read_unlock();
+	return leader;
+}
+
+/**
+ * ember_target_check() - does this process exist?
+ * @target: its identity
+ *
+ * Return: 0 or -ESRCH. No more than a hint: it may be gone when this returns.
+ */
+int ember_target_check(const struct ember_target *target)
+{
+	struct task_struct *leader = target_leader(target);
+	bool ok;
+
+	if (!leader)
+		return -ESRCH;
+	/* A zombie is found by its pid as long as nobody waits for it. */
+	ok = is_target(leader, target) && atomic_read(&leader->signal->live);
+	put_task_struct(leader);
+	return ok ? 0 : -ESRCH;
+}
+
+/* The leader may have exited (and lost its mm) while other threads live on. */
+static struct mm_struct *group_mm(struct task_struct *leader)
+{
+	struct mm_struct *mm = NULL;
+	struct task_struct *thread;
+
+	rcu_read_lock();
+	for_each_thread(leader, thread) {
+		mm = get_task_mm(thread);
+		if (mm)
+			break;
+	}
+	rcu_read_unlock();
+	return mm;
+}
+
+/*
+ * exec installs the new mm first and counts self_exec_id up later, both under
+ * exec_update_lock. Under that lock the identity that we check and the mm that we
+ * take belong together.
+ */
+static struct mm_struct *target_mm(const struct ember_target *target)
+{
+	struct task_struct *leader = target_leader(target);
+	struct mm_struct *mm = NULL;
+
+	if (!leader)
+		return NULL;
+	down_read(&leader->signal->exec_update_lock);
+	if (is_target(leader, target))
+		mm = group_mm(leader);
+	up_read(&leader->signal->exec_update_lock);
+	put_task_struct(leader);
+	return mm;
+}
+
+>>>>>>> 6091f6d (kmod, tests: two hands per request; books, bad input, races, unload, contents)
 /* Is there a reason to try no further region? 0: no. */
 static int stop_reason(const struct ember_request *req, struct mm_struct *mm)
 {
@@ -62,64 +148,120 @@ static u8 status_outcome(int status)
 	}
 }
 
-static void fill_rest(struct ember_request *req, u32 first, int status)
+static void fill_region(struct ember_region *region, int status)
 {
-	for (u32 i = first; i < req->nr_regions; i++)
-		memset(req->regions[i].outcome, status_outcome(status),
-		       sizeof(req->regions[i].outcome));
+	memset(region->outcome, status_outcome(status), sizeof(region->outcome));
 }
 
-/* *ret_done: regions that have their outcomes. */
-static int run_regions(struct ember_request *req, struct mm_struct *mm, u32 *ret_done)
+/* One of several that share the regions of a request between them. */
+struct hand {
+	struct work_struct work;
+	struct crew *crew;
+};
+
+struct crew {
+	struct ember_request *req;
+	struct mm_struct *mm;
+	atomic_t next_region;
+	atomic_t nr_moved;
+	int status; /* the first error; written with cmpxchg() */
+	struct hand hands[NR_HANDS];
+};
+
+static void do_region(struct crew *crew, struct ember_batch *batch, struct ember_region *region)
 {
+	int err = stop_reason(crew->req, crew->mm);
+
+	if (err) {
+		cmpxchg(&crew->status, 0, err);
+		fill_region(region, err);
+		return;
+	}
+	atomic_add(ember_migrate_region(batch, crew->mm, region), &crew->nr_moved);
+}
+
+static void hand_work(struct work_struct *work)
+{
+	struct crew *crew = container_of(work, struct hand, work)->crew;
+	struct ember_request *req = crew->req;
 	struct ember_batch *batch;
-	int err = 0;
 	u32 i;
 
 	batch = ember_batch_alloc(req->nid, req->flags & EMBER_MIGRATE_SHARED);
 	if (!batch)
-		return -ENOMEM;
-	for (i = 0; i < req->nr_regions; i++) {
-		err = stop_reason(req, mm);
-		if (err)
-			break;
-		req->nr_moved += ember_migrate_region(batch, mm, &req->regions[i]);
+		return; /* another hand may have one */
+	while ((i = atomic_fetch_inc(&crew->next_region)) < req->nr_regions) {
+		do_region(crew, batch, &req->regions[i]);
 		cond_resched();
 	}
-	*ret_done = i;
 	ember_batch_free(batch);
-	return err;
 }
 
-static int run(struct ember_request *req, u32 *ret_done)
+/*
+ * The caller is one of the hands, so the work is done even if no worker ever comes
+ * to help; a helper that has not begun by then is called off.
+ */
+static void run_regions(struct crew *crew, struct workqueue_struct *wq)
 {
-	struct mm_struct *mm;
+	unsigned int nr = min3(NR_HANDS, crew->req->nr_regions, num_online_cpus());
+
+	for (unsigned int i = 0; i < nr; i++) {
+		crew->hands[i].crew = crew;
+		INIT_WORK(&crew->hands[i].work, hand_work);
+	}
+	for (unsigned int i = 1; i < nr; i++)
+		queue_work(wq, &crew->hands[i].work);
+	hand_work(&crew->hands[0].work);
+	for (unsigned int i = 1; i < nr; i++)
+		cancel_work_sync(&crew->hands[i].work);
+}
+
+/* *ret_begun: regions that have their outcomes. */
+static int run(struct ember_request *req, struct workqueue_struct *wq, u32 *ret_begun)
+{
+	struct crew *crew;
 	int err;
 
 	if (READ_ONCE(req->cancelled))
 		return -ECANCELED;
+<<<<<<< HEAD
 	mm = ember_target_mm(&req->target);
 	if (IS_ERR(mm))
+=======
+	crew = kzalloc(sizeof(*crew), GFP_KERNEL);
+	if (!crew)
+		return -ENOMEM;
+	crew->req = req;
+	crew->mm = target_mm(&req->target);
+	if (!crew->mm) {
+		kfree(crew);
+>>>>>>> 6091f6d (kmod, tests: two hands per request; books, bad input, races, unload, contents)
 		return -ESRCH;
-	err = run_regions(req, mm, ret_done);
-	mmput_async(mm);
+	}
+	run_regions(crew, wq);
+	mmput_async(crew->mm);
+	req->nr_moved = atomic_read(&crew->nr_moved);
+	*ret_begun = min_t(u32, atomic_read(&crew->next_region), req->nr_regions);
+	err = *ret_begun < req->nr_regions ? -ENOMEM : crew->status;
+	kfree(crew);
 	return err;
 }
 
 /**
  * ember_request_run() - do the work and fill in the result
  * @req: nobody else writes to it meanwhile, but for cancelled
+ * @wq: where to find helpers; the caller may be a worker of it
  *
  * Sleeps. Afterwards every asked page has an outcome, and status, time_ns and
  * nr_moved are set.
  */
-void ember_request_run(struct ember_request *req)
+void ember_request_run(struct ember_request *req, struct workqueue_struct *wq)
 {
 	u64 begin_ns = ktime_get_ns();
-	u32 done = 0;
+	u32 begun = 0;
 
-	req->status = run(req, &done);
-	if (req->status)
-		fill_rest(req, done, req->status);
+	req->status = run(req, wq, &begun);
+	for (u32 i = begun; i < req->nr_regions; i++)
+		fill_region(&req->regions[i], req->status);
 	req->time_ns = ktime_get_ns() - begin_ns;
 }

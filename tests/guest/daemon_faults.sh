@@ -49,6 +49,14 @@ wait_ended() { # the kernel frees programs a little after the last descriptor is
 	done
 }
 
+wait_balancing() { # VALUE: the helper is started on demand and takes its time
+	local i
+	for i in $(seq 200); do
+		[ "$(cat /proc/sys/kernel/numa_balancing)" = "$1" ] && return
+		sleep 0.1
+	done
+}
+
 systemd-sysusers
 systemctl daemon-reload
 mkdir -p /run/ember
@@ -82,8 +90,8 @@ nothing_left "after refusals"
 # As a service.
 echo 1 >/proc/sys/kernel/numa_balancing
 systemctl start emberd || bad "the service does not start: $(journalctl -u emberd -o cat | tail -n 3)"
-sleep 2
 expect 15 'another emberd' "a second emberd" emberd
+wait_balancing 0
 [ "$(cat /proc/sys/kernel/numa_balancing)" = 0 ] && ok "automatic NUMA balancing is off while it is in the way" ||
 	bad "kernel.numa_balancing is $(cat /proc/sys/kernel/numa_balancing), expected 0"
 
@@ -96,15 +104,12 @@ sleep 1
 	systemctl is-active -q emberd && ok "a bad policy is rejected, the service goes on" || bad "a bad policy at reload"
 echo '{"version": 1, "global": {"numa_balancing": "leave"}}' >/etc/ember/policy.d/90-test.json
 systemctl reload emberd
-for _ in $(seq 100); do
-	[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] && break
-	sleep 0.1
-done
+wait_balancing 1
 [ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] && ok "a good policy takes effect: the sysctl is given back" ||
 	bad "numa_balancing \"leave\" did not give the sysctl back"
 rm /etc/ember/policy.d/90-test.json
 systemctl reload emberd
-sleep 6
+wait_balancing 0
 
 # Stop, and kill at any moment.
 systemctl stop emberd
@@ -122,10 +127,7 @@ for delay in 0.3 1.1 2.7 4.9; do
 	systemctl reset-failed emberd 2>/dev/null
 	wait_ended
 	nothing_left "after kill -9, $delay s after the start"
-	for _ in $(seq 50); do
-		[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] && break
-		sleep 0.1
-	done
+	wait_balancing 1
 	[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] || bad "kill -9 after $delay s left the sysctl changed"
 done
 kill $load

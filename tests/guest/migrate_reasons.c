@@ -603,10 +603,10 @@ static void gone(void)
 
 int main(void)
 {
-	int err = ember_nl_open(&nl);
+	int err = ember_nl_start(&nl);
 
 	if (err)
-		fail("family ember: %s (module not loaded?)", strerror(-err));
+		fail("family ember: %s", strerror(-err));
 	err = ember_nl_self(&self);
 	if (err)
 		fail("own identity: %s", strerror(-err));

@@ -273,9 +273,9 @@ int main(int argc, char **argv)
 	int err;
 
 	parse_options(argc, argv);
-	err = ember_nl_open(&nl);
+	err = ember_nl_start(&nl);
 	if (err)
-		fail("family ember: %s (module not loaded?)", strerror(-err));
+		fail("family ember: %s", strerror(-err));
 	dense = compare_movers(&nl, "dense", 1);
 	compare_movers(&nl, "1-in-4", 4);
 	compare_movers(&nl, "1-in-8", 8);

@@ -290,6 +290,13 @@ int ember_nl_open(struct ember_nl *nl)
 	return err;
 }
 
+int ember_nl_start(struct ember_nl *nl)
+{
+	if (system("modprobe ember"))
+		return -ENOENT;
+	return ember_nl_open(nl);
+}
+
 void ember_nl_close(struct ember_nl *nl)
 {
 	while (nl->nr_early)
@@ -336,31 +343,46 @@ int ember_nl_get_info(struct ember_nl *nl, struct ember_nl_info *ret_info)
 	return transact(nl, &msg, info_reply, ret_info);
 }
 
+static void build_migrate(const struct ember_nl *nl, const struct ember_nl_job *job,
+			  struct ember_nl_msg *msg)
+{
+	size_t nest;
+
+	ember_nl_msg_init(msg, nl->family, NLM_F_ACK, EMBER_CMD_MIGRATE);
+	ember_nl_put_u64(msg, EMBER_A_ID, job->id);
+	nest = ember_nl_nest(msg, EMBER_A_TARGET);
+	ember_nl_put_u32(msg, EMBER_A_TARGET_TGID, job->target.tgid);
+	ember_nl_put_u64(msg, EMBER_A_TARGET_START_NS, job->target.start_ns);
+	ember_nl_put_u32(msg, EMBER_A_TARGET_EXEC_ID, job->target.exec_id);
+	ember_nl_nest_end(msg, nest);
+	nest = ember_nl_nest(msg, EMBER_A_DEST);
+	ember_nl_put_u32(msg, EMBER_A_DEST_NODE, job->node);
+	ember_nl_nest_end(msg, nest);
+	if (job->flags)
+		ember_nl_put_u32(msg, EMBER_A_FLAGS, job->flags);
+	for (unsigned int i = 0; i < job->nr_regions; i++) {
+		nest = ember_nl_nest(msg, EMBER_A_REGION);
+		ember_nl_put_u64(msg, EMBER_A_REGION_ADDR, job->regions[i].addr);
+		ember_nl_put(msg, EMBER_A_REGION_PAGES, job->regions[i].pages,
+			     EMBER_REGION_BITMAP_BYTES);
+		ember_nl_nest_end(msg, nest);
+	}
+}
+
 int ember_nl_migrate(struct ember_nl *nl, const struct ember_nl_job *job)
 {
 	static _Thread_local struct ember_nl_msg msg;
-	size_t nest;
 
-	ember_nl_msg_init(&msg, nl->family, NLM_F_ACK, EMBER_CMD_MIGRATE);
-	ember_nl_put_u64(&msg, EMBER_A_ID, job->id);
-	nest = ember_nl_nest(&msg, EMBER_A_TARGET);
-	ember_nl_put_u32(&msg, EMBER_A_TARGET_TGID, job->target.tgid);
-	ember_nl_put_u64(&msg, EMBER_A_TARGET_START_NS, job->target.start_ns);
-	ember_nl_put_u32(&msg, EMBER_A_TARGET_EXEC_ID, job->target.exec_id);
-	ember_nl_nest_end(&msg, nest);
-	nest = ember_nl_nest(&msg, EMBER_A_DEST);
-	ember_nl_put_u32(&msg, EMBER_A_DEST_NODE, job->node);
-	ember_nl_nest_end(&msg, nest);
-	if (job->flags)
-		ember_nl_put_u32(&msg, EMBER_A_FLAGS, job->flags);
-	for (unsigned int i = 0; i < job->nr_regions; i++) {
-		nest = ember_nl_nest(&msg, EMBER_A_REGION);
-		ember_nl_put_u64(&msg, EMBER_A_REGION_ADDR, job->regions[i].addr);
-		ember_nl_put(&msg, EMBER_A_REGION_PAGES, job->regions[i].pages,
-			     EMBER_REGION_BITMAP_BYTES);
-		ember_nl_nest_end(&msg, nest);
-	}
+	build_migrate(nl, job, &msg);
 	return ember_nl_send(nl, &msg);
+}
+
+int ember_nl_post(struct ember_nl *nl, const struct ember_nl_job *job)
+{
+	static _Thread_local struct ember_nl_msg msg;
+
+	build_migrate(nl, job, &msg);
+	return send_msg(nl, &msg);
 }
 
 /* Results carry no bitmaps: those of the request stay. */

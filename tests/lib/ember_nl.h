@@ -70,13 +70,18 @@ struct ember_nl {
 	struct ember_nl_job *early[4 * EMBER_CREDITS];
 };
 
+/* -ENOENT: the module is not loaded. */
 int ember_nl_open(struct ember_nl *nl);
+/* Loads the module first. */
+int ember_nl_start(struct ember_nl *nl);
 void ember_nl_close(struct ember_nl *nl);
 /* Identity of the calling process. Needs CAP_BPF and CAP_PERFMON. */
 int ember_nl_self(struct ember_identity *ret_identity);
 
 int ember_nl_get_info(struct ember_nl *nl, struct ember_nl_info *ret_info);
 int ember_nl_migrate(struct ember_nl *nl, const struct ember_nl_job *job);
+/* Sends the request and does not wait for its acknowledgement. */
+int ember_nl_post(struct ember_nl *nl, const struct ember_nl_job *job);
 int ember_nl_wait(struct ember_nl *nl, struct ember_nl_job *job, int timeout_ms);
 int ember_nl_get_result(struct ember_nl *nl, struct ember_nl_job *job);
 int ember_nl_ack(struct ember_nl *nl, uint64_t id);

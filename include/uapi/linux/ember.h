@@ -79,6 +79,7 @@
  * The request is queued, or refused as a whole:
  *
  *	-EINVAL		malformed, a missing attribute, regions out of order, unknown flag
+ *	-ERANGE		bitmap not of 64 bytes, tgid 0
  *	-EPERM		see above
  *	-ESRCH		no such process, or another one by now
  *	-ENODEV		the node has no memory
