@@ -7,6 +7,7 @@
 #define EMBER_COMPAT_H
 
 #include <linux/btf.h>
+#include <linux/gfp.h>
 #include <linux/mm.h>
 #include <linux/swap.h>
 #include <linux/swapops.h>
@@ -53,6 +54,16 @@ static inline bool ember_pte_is_device(pte_t pte)
 #define ember_folio_mapped_shared folio_maybe_mapped_shared
 #else
 #define ember_folio_mapped_shared folio_likely_mapped_shared
+#endif
+
+/*
+ * Fills the NULL entries of array, returns how many entries at its start are not
+ * NULL then. Renamed in 6.14, when the variant for lists went away.
+ */
+#ifdef alloc_pages_bulk_array_node
+#define ember_alloc_pages_bulk alloc_pages_bulk_array_node
+#else
+#define ember_alloc_pages_bulk alloc_pages_bulk_node
 #endif
 
 #endif /* EMBER_COMPAT_H */

@@ -47,84 +47,6 @@ void ember_request_free(struct ember_request *req)
 	kvfree(req);
 }
 
-<<<<<<< HEAD
-=======
-static bool is_target(const struct task_struct *leader, const struct ember_target *target)
-{
-	return leader->start_boottime == target->start_ns &&
-	       READ_ONCE(leader->self_exec_id) == target->exec_id;
-}
-
-/* Returns the group leader with a reference, or NULL. */
-static struct task_struct *target_leader(const struct ember_target *target)
-{
-	struct task_struct *leader = NULL;
-	struct pid *pid;
-
-	rcu_read_lock();
-	pid = find_pid_ns(target->tgid, &init_pid_ns);
-	if (pid)
-		leader = get_pid_task(pid, PIDTYPE_TGID);
-	rcu_read_unlock();
-	return leader;
-}
-
-/**
- * ember_target_check() - does this process exist?
- * @target: its identity
- *
- * Return: 0 or -ESRCH. No more than a hint: it may be gone when this returns.
- */
-int ember_target_check(const struct ember_target *target)
-{
-	struct task_struct *leader = target_leader(target);
-	bool ok;
-
-	if (!leader)
-		return -ESRCH;
-	/* A zombie is found by its pid as long as nobody waits for it. */
-	ok = is_target(leader, target) && atomic_read(&leader->signal->live);
-	put_task_struct(leader);
-	return ok ? 0 : -ESRCH;
-}
-
-/* The leader may have exited (and lost its mm) while other threads live on. */
-static struct mm_struct *group_mm(struct task_struct *leader)
-{
-	struct mm_struct *mm = NULL;
-	struct task_struct *thread;
-
-	rcu_read_lock();
-	for_each_thread(leader, thread) {
-		mm = get_task_mm(thread);
-		if (mm)
-			break;
-	}
-	rcu_read_unlock();
-	return mm;
-}
-
-/*
- * exec installs the new mm first and counts self_exec_id up later, both under
- * exec_update_lock. Under that lock the identity that we check and the mm that we
- * take belong together.
- */
-static struct mm_struct *target_mm(const struct ember_target *target)
-{
-	struct task_struct *leader = target_leader(target);
-	struct mm_struct *mm = NULL;
-
-	if (!leader)
-		return NULL;
-	down_read(&leader->signal->exec_update_lock);
-	if (is_target(leader, target))
-		mm = group_mm(leader);
-	up_read(&leader->signal->exec_update_lock);
-	put_task_struct(leader);
-	return mm;
-}
-
->>>>>>> 6091f6d (kmod, tests: two hands per request; books, bad input, races, unload, contents)
 /* Is there a reason to try no further region? 0: no. */
 static int stop_reason(const struct ember_request *req, struct mm_struct *mm)
 {
@@ -224,18 +146,13 @@ static int run(struct ember_request *req, struct workqueue_struct *wq, u32 *ret_
 
 	if (READ_ONCE(req->cancelled))
 		return -ECANCELED;
-<<<<<<< HEAD
-	mm = ember_target_mm(&req->target);
-	if (IS_ERR(mm))
-=======
 	crew = kzalloc(sizeof(*crew), GFP_KERNEL);
 	if (!crew)
 		return -ENOMEM;
 	crew->req = req;
-	crew->mm = target_mm(&req->target);
-	if (!crew->mm) {
+	crew->mm = ember_target_mm(&req->target);
+	if (IS_ERR(crew->mm)) {
 		kfree(crew);
->>>>>>> 6091f6d (kmod, tests: two hands per request; books, bad input, races, unload, contents)
 		return -ESRCH;
 	}
 	run_regions(crew, wq);

@@ -39,11 +39,6 @@ struct workqueue_struct;
 
 struct ember_request *ember_request_alloc(unsigned int nr_regions);
 void ember_request_free(struct ember_request *req);
-<<<<<<< HEAD
-void ember_request_run(struct ember_request *req);
-=======
-int ember_target_check(const struct ember_target *target);
 void ember_request_run(struct ember_request *req, struct workqueue_struct *wq);
->>>>>>> 6091f6d (kmod, tests: two hands per request; books, bad input, races, unload, contents)
 
 #endif /* EMBER_REQUEST_H */
