@@ -169,6 +169,7 @@ UNIT_CTL_OBJ      := $(patsubst %.c,$(OBJ)/%.o,$(filter-out ctl/main.c,$(CTL_SRC
 UNIT_HELPER_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out helper/main.c,$(HELPER_SRC)))
 UNIT_TIERSCOPE_OBJ :=  # these tests include the source that they test
 UNIT_WORKLOAD_OBJ :=  # the same
+UNIT_KMOD_OBJ :=  # the same: what of the module is pure
 UNIT_SRC := $(wildcard tests/unit/*/*.c)
 UNIT_BIN := $(patsubst %.c,$(OBJ)/%,$(UNIT_SRC))
 
@@ -182,6 +183,7 @@ $(eval $(call unit_area,ctl,$(UNIT_CTL_OBJ)))
 $(eval $(call unit_area,helper,$(UNIT_HELPER_OBJ)))
 $(eval $(call unit_area,tierscope,$(UNIT_TIERSCOPE_OBJ)))
 $(eval $(call unit_area,workload,$(UNIT_WORKLOAD_OBJ)))
+$(eval $(call unit_area,kmod,$(UNIT_KMOD_OBJ)))
 
 # A unit test names the headers of its area as that area does itself.
 $(OBJ)/tests/unit/daemon/%.o: CPPFLAGS += -Idaemon

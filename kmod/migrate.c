@@ -19,6 +19,7 @@
 #include <linux/slab.h>
 #include <linux/vmstat.h>
 
+#include "compat.h"
 #include "hmm.h"
 #include "look.h"
 #include "migrate.h"
@@ -32,6 +33,12 @@
 	((GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM) | __GFP_THISNODE | __GFP_NOWARN |                 \
 	 __GFP_NORETRY | __GFP_NOMEMALLOC)
 
+/*
+ * One call of the bulk allocator clears so many pages with preemption disabled (a
+ * few microseconds); more pages a call would save little.
+ */
+#define BULK_PAGES 64
+
 /* Working memory of one request. */
 struct ember_batch {
 	struct hmm_migrate hmm;
@@ -39,7 +46,7 @@ struct ember_batch {
 	struct ember_pages pages;
 	unsigned int nr_moved;
 	unsigned int nr_spare;
-	struct folio *spare[HMM_MIGRATE_PAGES]; /* on the destination node, unused so far */
+	struct page *spare[HMM_MIGRATE_PAGES]; /* on the destination node; NULL from nr_spare on */
 };
 
 /**
@@ -66,19 +73,20 @@ void ember_batch_free(struct ember_batch *batch)
 	if (!batch)
 		return;
 	while (batch->nr_spare)
-		folio_put(batch->spare[--batch->nr_spare]);
+		put_page(batch->spare[--batch->nr_spare]);
 	kvfree(batch);
 }
 
 static void stock_spares(struct ember_batch *batch, unsigned int nr)
 {
-	struct folio *folio;
+	unsigned int some, have;
 
 	while (batch->nr_spare < nr) {
-		folio = __folio_alloc_node(DST_GFP, 0, batch->look.nid);
-		if (!folio)
+		some = min(nr, batch->nr_spare + BULK_PAGES);
+		have = ember_alloc_pages_bulk(DST_GFP, batch->look.nid, some, batch->spare);
+		if (have == batch->nr_spare)
 			return;
-		batch->spare[batch->nr_spare++] = folio;
+		batch->nr_spare = have;
 	}
 }
 
@@ -128,10 +136,10 @@ static u8 move_one(struct ember_batch *batch, struct folio *src, unsigned long *
 	if (why)
 		return why;
 	/* allocate() has made one for each page that stayed wanted. */
-	dst = batch->spare[batch->nr_spare - 1];
+	dst = page_folio(batch->spare[batch->nr_spare - 1]);
 	if (folio_mc_copy(dst, src))
 		return EMBER_OUTCOME_COPY_FAILED;
-	batch->nr_spare--;
+	batch->spare[--batch->nr_spare] = NULL;
 	folio_lock(dst);
 	*ret_dst = migrate_pfn(folio_pfn(dst));
 	return EMBER_OUTCOME_UNSPEC;

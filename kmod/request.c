@@ -8,7 +8,7 @@
  * (exit and exec), and dropped with mmput_async(): tearing a whole address space
  * down is not this worker's job.
  */
-#include <linux/bitmap.h>
+#include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/oom.h>
 #include <linux/sched/mm.h>

@@ -48,7 +48,8 @@ int ember_target_check(const struct ember_target *target)
 
 	if (!leader)
 		return -ESRCH;
-	ok = is_target(leader, target);
+	/* A zombie is found by its pid as long as nobody waits for it. */
+	ok = is_target(leader, target) && atomic_read(&leader->signal->live);
 	put_task_struct(leader);
 	return ok ? 0 : -ESRCH;
 }

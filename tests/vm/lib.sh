@@ -37,6 +37,7 @@ host_packages() {
 		libc6-dev /usr/include/stdio.h
 		make /usr/bin/make
 		python3 /usr/bin/python3
+		python3-yaml /usr/lib/python3/dist-packages/yaml/__init__.py
 		debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
 		rsync /usr/bin/rsync
 		util-linux /usr/bin/flock
