@@ -7,14 +7,14 @@
 #ifndef EMBER_CONFIG_BPF_H
 #define EMBER_CONFIG_BPF_H
 
+/* Faults of a CPU per sample. The program is not attached where sampling is off. */
+const volatile __u32 fault_period __weak = 64;
+
 /*
  * Sampled faults of an untracked process between reports of its growth; each report
  * doubles the distance to the next. 0: no reports.
  */
 const volatile __u32 grow_samples __weak = 64;
-
-/* One sample in this many faults of a CPU; of ember_fault_traced only, perf counts for itself. */
-const volatile __u32 fault_period __weak = 64;
 
 /* Report fork and exec of every process, not only of tracked ones. */
 const volatile bool all_processes __weak = true;

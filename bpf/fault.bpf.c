@@ -5,24 +5,20 @@
  * A fault shows the first touch of a page, long before the next scan of the accessed
  * bits would: it decides where to scan next, not how hot a page is.
  *
- * The daemon opens one software page-fault event per CPU with period N and attaches
- * this program. The kernel counts faults itself and calls the program on every Nth
- * of a CPU only, so the faults in between cost a few nanoseconds. Debian's kernels
- * with kernel.perf_event_paranoid=3 (the default) open such events for CAP_SYS_ADMIN
- * only, which ember does not have: there the daemon attaches ember_fault_traced
- * instead, which counts by itself.
- *
- * Terms: a *sample* is one such Nth fault; it stands for N faults.
+ * The program runs on every fault of user code and counts; every Nth of a CPU is a
+ * *sample*, which stands for N faults. A software perf event would let the kernel do
+ * the counting, but Debian's kernel.perf_event_paranoid=3 refuses perf_event_open()
+ * to everyone without CAP_SYS_ADMIN, which the daemon shall not have.
  *
  * Guarantees: a sample of a tracked process is put into the ring or counted as lost.
  * A process that nobody tracks is reported after grow_samples samples, and again at
  * every doubling, so the daemon hears of growing processes without polling /proc.
  *
- * Limits: two processes that fault in step on one CPU share the period unevenly; the
- * counts of untracked processes are forgotten when too many fault at once.
+ * Limits: faults that the kernel takes on behalf of a process (read(2) into untouched
+ * memory) are not seen. Two processes that fault in step on one CPU share the period
+ * unevenly. The counts of untracked processes are forgotten when too many fault at once.
  */
 #include "ember.bpf.h"
-#include <bpf/bpf_tracing.h>
 
 char LICENSE[] SEC("license") = "GPL";
 
@@ -65,40 +61,41 @@ static __always_inline void count_growth(struct task_struct *task, __u32 tgid)
 		emit(task, EMBER_EVENT_GROW, nr_samples);
 }
 
-static __always_inline void take_sample(__u64 addr)
+/* Count down, so that the usual fault costs no division. */
+static __always_inline bool is_sample(void)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
-	__u32 tgid = bpf_get_current_pid_tgid() >> 32;
-	struct ember_tracked *known = bpf_map_lookup_elem(&tracked, &tgid);
+	__u32 zero = 0;
+	__u32 *left = bpf_map_lookup_elem(&faults_left, &zero);
 
+	if (!left)
+		return false;
+	if (*left > 1) {
+		(*left)--;
+		return false;
+	}
+	*left = fault_period;
+	return true;
+}
+
+SEC("tp_btf/page_fault_user")
+int BPF_PROG(ember_fault, unsigned long address)
+{
+	struct ember_tracked *known;
+	struct task_struct *task;
+	__u32 tgid;
+
+	if (!is_sample())
+		return 0;
 	count(EMBER_STAT_faults_sampled);
+	task = bpf_get_current_task_btf();
+	tgid = task->tgid;
+	known = bpf_map_lookup_elem(&tracked, &tgid);
 	if (known && is_same(task, known)) {
-		emit(task, EMBER_EVENT_FAULT, addr);
-		return;
+		emit(task, EMBER_EVENT_FAULT, address);
+		return 0;
 	}
 	if (known)
 		count(EMBER_STAT_faults_stale);
 	count_growth(task, tgid);
-}
-
-SEC("perf_event")
-int ember_fault(struct bpf_perf_event_data *ctx)
-{
-	take_sample(ctx->addr);
-	return 0;
-}
-
-/* Counts the faults of its CPU itself: 20 to 60 ns a fault, a few per cent of a minor fault. */
-SEC("tp_btf/page_fault_user")
-int BPF_PROG(ember_fault_traced, unsigned long addr)
-{
-	__u32 zero = 0;
-	__u32 *nr = bpf_map_lookup_elem(&faults_since_sample, &zero);
-
-	/* A fault within this program's own lookup cannot be: user faults do not nest. */
-	if (!nr || ++*nr < fault_period)
-		return 0;
-	*nr = 0;
-	take_sample(addr);
 	return 0;
 }

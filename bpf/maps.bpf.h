@@ -19,6 +19,14 @@ struct {
 	__type(value, struct ember_tracked);
 } tracked __weak SEC(".maps");
 
+/* Faults of a CPU until the next sample. Owner: fault.bpf.c. */
+struct {
+	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, __u32);
+} faults_left __weak SEC(".maps");
+
 /*
  * Sampled faults of untracked processes.
  * Key: tgid. Owner: fault.bpf.c. The least recently faulting are forgotten, which
@@ -37,14 +45,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct growth);
 } growing __weak SEC(".maps");
-
-/* Faults of a CPU since its last sample. Owner: fault.bpf.c, where perf does not count. */
-struct {
-	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
-	__uint(max_entries, 1);
-	__type(key, __u32);
-	__type(value, __u32);
-} faults_since_sample __weak SEC(".maps");
 
 /*
  * struct ember_event. Owner: sample.bpf.h writes, the daemon consumes.

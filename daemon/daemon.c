@@ -72,7 +72,6 @@ static enum ember_exit explain_sampler(enum ember_sampler_reason reason)
 	case EMBER_SAMPLER_NO_CAPABILITY:
 		return EMBER_EXIT_PRIVILEGE;
 	case EMBER_SAMPLER_NO_BTF:
-	case EMBER_SAMPLER_NO_PERF:
 	case EMBER_SAMPLER_REFUSED:
 		return EMBER_EXIT_NO_BPF;
 	default:

@@ -2,10 +2,9 @@
 #include "sample.h"
 
 #include <errno.h>
-#include <linux/perf_event.h>
+#include <linux/capability.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -29,19 +28,11 @@
 
 #define NR_PROGS 6
 
-/* One page-fault event of one CPU, and the program attached to it. */
-struct fault_event {
-	int perf_fd;
-	int link_fd;
-};
-
 struct ember_sampler {
 	struct ember *skel;
 	struct ring_buffer *ring;
 	const struct ember_region_rec *recs;
 	size_t recs_bytes;
-	struct fault_event *faults;
-	size_t nr_faults;
 	int nr_possible_cpus;
 	int stats_fd; /* keeps the kernel counting run times; -1 if not permitted */
 
@@ -51,20 +42,17 @@ struct ember_sampler {
 };
 
 static const char *const reason_texts[] = {
-	[EMBER_SAMPLER_OK] = "sampling",
-	[EMBER_SAMPLER_NO_BTF] =
-		"the kernel has no BTF (/sys/kernel/btf/vmlinux); use one built with "
-		"CONFIG_DEBUG_INFO_BTF",
-	[EMBER_SAMPLER_NO_MODULE] = "the module ember is not loaded; run: modprobe ember",
-	[EMBER_SAMPLER_OTHER_MODULE] =
-		"the loaded module ember is of another version; install the one of this daemon and "
-		"load it again",
-	[EMBER_SAMPLER_NO_CAPABILITY] =
-		"not permitted to load BPF programs; the daemon needs CAP_BPF and CAP_PERFMON",
-	[EMBER_SAMPLER_NO_MEMORY] = "not enough memory for the sampling buffers",
-	[EMBER_SAMPLER_NO_PERF] =
-		"page-fault events cannot be opened; check kernel.perf_event_paranoid and CAP_PERFMON",
-	[EMBER_SAMPLER_REFUSED] = "the kernel refused the BPF programs; it may be older than 6.12",
+    [EMBER_SAMPLER_OK] = "sampling",
+    [EMBER_SAMPLER_NO_BTF] = "the kernel has no BTF (/sys/kernel/btf/vmlinux); use one built with "
+			     "CONFIG_DEBUG_INFO_BTF",
+    [EMBER_SAMPLER_NO_MODULE] = "the module ember is not loaded; run: modprobe ember",
+    [EMBER_SAMPLER_OTHER_MODULE] =
+	"the loaded module ember is of another version; install the one of this daemon and "
+	"load it again",
+    [EMBER_SAMPLER_NO_CAPABILITY] =
+	"not permitted to load BPF programs; the daemon needs CAP_BPF and CAP_PERFMON",
+    [EMBER_SAMPLER_NO_MEMORY] = "not enough memory for the sampling buffers",
+    [EMBER_SAMPLER_REFUSED] = "the kernel refused the BPF programs; it may be older than 6.12",
 };
 
 const char *ember_sampler_reason_text(enum ember_sampler_reason reason)
@@ -93,10 +81,24 @@ const char *ember_stat_sentence(enum ember_stat stat)
 	return stat < EMBER_NR_STATS ? stat_texts[stat].sentence : NULL;
 }
 
+/* Asked only after a failure: depending on what is missing, the error need not be EPERM. */
+static bool is_capable(void)
+{
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct data[2] = {};
+	uint64_t wanted = 1ULL << CAP_BPF | 1ULL << CAP_PERFMON;
+	uint64_t caps;
+
+	if (syscall(SYS_capget, &header, data) < 0)
+		return true;
+	caps = (uint64_t)data[1].effective << 32 | data[0].effective;
+	return (caps & wanted) == wanted;
+}
+
 /* -ENOENT from the loader means a name that it did not find: BTF or the kfunc. */
 static enum ember_sampler_reason load_reason(int error)
 {
-	if (error == -EPERM || error == -EACCES)
+	if (error == -EPERM || error == -EACCES || !is_capable())
 		return EMBER_SAMPLER_NO_CAPABILITY;
 	if (error == -ENOMEM || error == -E2BIG)
 		return EMBER_SAMPLER_NO_MEMORY;
@@ -115,8 +117,8 @@ static int load(struct ember_sampler *sampler, const struct ember_sampler_config
 
 	if (!skel)
 		return -ENOMEM;
-	skel->rodata->grow_samples = config->grow_samples;
 	skel->rodata->fault_period = config->fault_period;
+	skel->rodata->grow_samples = config->grow_samples;
 	skel->rodata->all_processes = config->all_processes;
 	skel->maps.tracked.max_entries = config->max_tracked;
 	skel->maps.events.max_entries = config->ring_bytes;
@@ -146,76 +148,26 @@ static int map_buffers(struct ember_sampler *sampler)
 		return -errno;
 	sampler->recs = recs;
 	sampler->recs_bytes = info.value_size;
-	sampler->ring = ring_buffer__new(sampler->skel->maps.events.map_fd, handle_event, sampler,
-					 NULL);
+	sampler->ring =
+	    ring_buffer__new(sampler->skel->maps.events.map_fd, handle_event, sampler, NULL);
 	return sampler->ring ? 0 : -errno;
 }
 
-static int open_fault_event(int cpu, uint32_t period)
+/* Not ember__attach(): without fault sampling a fault shall cost nothing at all. */
+static int attach(struct ember *skel, uint32_t fault_period)
 {
-	struct perf_event_attr attr = {
-		.type = PERF_TYPE_SOFTWARE,
-		.size = sizeof(attr),
-		.config = PERF_COUNT_SW_PAGE_FAULTS,
-		.sample_period = period,
-		/* Not PERF_SAMPLE_PERIOD: it makes every fault a sample. */
-		.sample_type = PERF_SAMPLE_ADDR,
-		.disabled = 1,
-	};
+	int r;
 
-	return syscall(SYS_perf_event_open, &attr, -1, cpu, -1, PERF_FLAG_FD_CLOEXEC);
-}
-
-/* 1 if attached, 0 if the CPU is offline. */
-static int attach_fault(struct ember_sampler *sampler, int cpu, uint32_t period)
-{
-	_cleanup_close_ int perf_fd = open_fault_event(cpu, period);
-	_cleanup_close_ int link_fd = -1;
-
-	if (perf_fd < 0)
-		return errno == ENODEV || errno == ENXIO ? 0 : -errno;
-	link_fd = bpf_link_create(sampler->skel->progs.ember_fault.prog_fd, perf_fd, BPF_PERF_EVENT,
-				  NULL);
-	if (link_fd < 0)
-		return link_fd;
-	if (ioctl(perf_fd, PERF_EVENT_IOC_ENABLE, 0) < 0)
-		return -errno;
-	sampler->faults[sampler->nr_faults++] =
-		(struct fault_event){.perf_fd = TAKE_FD(perf_fd), .link_fd = TAKE_FD(link_fd)};
-	return 1;
-}
-
-static int attach_faults(struct ember_sampler *sampler, uint32_t period)
-{
-	int cpu, r;
-
-	if (period == 0)
-		return 0;
-	sampler->faults = calloc(sampler->nr_possible_cpus, sizeof(*sampler->faults));
-	if (!sampler->faults)
-		return -ENOMEM;
-	for (cpu = 0; cpu < sampler->nr_possible_cpus; cpu++) {
-		r = attach_fault(sampler, cpu, period);
-		/* kernel.perf_event_paranoid=3: CAP_PERFMON is not enough, tracing is. */
-		if (r == -EACCES || r == -EPERM)
-			r = ember__ember_fault_traced__attach(sampler->skel);
-		if (r < 0)
-			return r;
-		if (sampler->skel->links.ember_fault_traced_fd > 0)
-			break;
-	}
-	return 0;
-}
-
-static int attach_lifecycle(struct ember *skel)
-{
-	int r = ember__ember_fork__attach(skel);
-
-	if (r >= 0)
-		r = ember__ember_exec__attach(skel);
-	if (r >= 0)
-		r = ember__ember_exit__attach(skel);
-	return r;
+	r = ember__ember_fork__attach(skel);
+	if (r < 0)
+		return r;
+	r = ember__ember_exec__attach(skel);
+	if (r < 0)
+		return r;
+	r = ember__ember_exit__attach(skel);
+	if (r < 0)
+		return r;
+	return fault_period ? ember__ember_fault__attach(skel) : 0;
 }
 
 /* Looks at this process without clearing anything, to see what the module writes. */
@@ -254,11 +206,7 @@ static int bring_up(struct ember_sampler *sampler, const struct ember_sampler_co
 	if (r < 0)
 		return r;
 	*reason = EMBER_SAMPLER_REFUSED;
-	r = attach_lifecycle(sampler->skel);
-	if (r < 0)
-		return r;
-	*reason = EMBER_SAMPLER_NO_PERF;
-	r = attach_faults(sampler, config->fault_period);
+	r = attach(sampler->skel, config->fault_period);
 	if (r < 0)
 		return r;
 	*reason = EMBER_SAMPLER_OK;
@@ -288,15 +236,8 @@ int ember_sampler_open(const struct ember_sampler_config *config, struct ember_s
 
 struct ember_sampler *ember_sampler_close(struct ember_sampler *sampler)
 {
-	size_t i;
-
 	if (!sampler)
 		return NULL;
-	for (i = 0; i < sampler->nr_faults; i++) {
-		close(sampler->faults[i].link_fd);
-		close(sampler->faults[i].perf_fd);
-	}
-	free(sampler->faults);
 	ring_buffer__free(sampler->ring);
 	if (sampler->recs)
 		munmap((void *)sampler->recs, sampler->recs_bytes);
@@ -324,9 +265,9 @@ int ember_sampler_identify(struct ember_sampler *sampler, uint32_t tgid, struct 
 	if (r < 0)
 		return r;
 	*ret = (struct ember_proc_id){
-		.start_boottime_ns = context.start_boottime_ns,
-		.tgid = tgid,
-		.self_exec_id = context.self_exec_id,
+	    .start_boottime_ns = context.start_boottime_ns,
+	    .tgid = tgid,
+	    .self_exec_id = context.self_exec_id,
 	};
 	return 0;
 }
@@ -344,8 +285,8 @@ static int check_identity(struct ember_sampler *sampler, const struct ember_proc
 int ember_sampler_track(struct ember_sampler *sampler, const struct ember_proc_id *id)
 {
 	struct ember_tracked value = {
-		.start_boottime_ns = id->start_boottime_ns,
-		.self_exec_id = id->self_exec_id,
+	    .start_boottime_ns = id->start_boottime_ns,
+	    .self_exec_id = id->self_exec_id,
 	};
 	int fd = sampler->skel->maps.tracked.map_fd;
 	int r;
@@ -393,10 +334,10 @@ int ember_sampler_scan(struct ember_sampler *sampler, const struct ember_proc_id
 		       struct ember_scan_req *req, const struct ember_region_rec **ret_recs)
 {
 	struct ember_scan_ctx context = {
-		.req = *req,
-		.start_boottime_ns = id->start_boottime_ns,
-		.self_exec_id = id->self_exec_id,
-		.tgid = id->tgid,
+	    .req = *req,
+	    .start_boottime_ns = id->start_boottime_ns,
+	    .self_exec_id = id->self_exec_id,
+	    .tgid = id->tgid,
 	};
 	int r = run(sampler->skel->progs.ember_access_scan.prog_fd, &context);
 
@@ -440,12 +381,12 @@ static int add_cost(int prog_fd, struct ember_sampler_stats *stats)
 static int read_cost(struct ember_sampler *sampler, struct ember_sampler_stats *stats)
 {
 	const int prog_fds[NR_PROGS] = {
-		sampler->skel->progs.ember_fault.prog_fd,
-		sampler->skel->progs.ember_fork.prog_fd,
-		sampler->skel->progs.ember_exec.prog_fd,
-		sampler->skel->progs.ember_exit.prog_fd,
-		sampler->skel->progs.ember_access_scan.prog_fd,
-		sampler->skel->progs.ember_access_identify.prog_fd,
+	    sampler->skel->progs.ember_fault.prog_fd,
+	    sampler->skel->progs.ember_fork.prog_fd,
+	    sampler->skel->progs.ember_exec.prog_fd,
+	    sampler->skel->progs.ember_exit.prog_fd,
+	    sampler->skel->progs.ember_access_scan.prog_fd,
+	    sampler->skel->progs.ember_access_identify.prog_fd,
 	};
 	int i, r;
 

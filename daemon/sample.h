@@ -42,11 +42,11 @@ struct ember_sampler_config {
 /* 64: some 40 samples per 10 MiB touched; 256 KiB: 5400 events. */
 #define EMBER_SAMPLER_CONFIG_DEFAULT                                                               \
 	((struct ember_sampler_config){                                                            \
-		.fault_period = 64,                                                                \
-		.grow_samples = 64,                                                                \
-		.max_tracked = 4096,                                                               \
-		.ring_bytes = 256 * 1024,                                                          \
-		.all_processes = true,                                                             \
+	    .fault_period = 64,                                                                    \
+	    .grow_samples = 64,                                                                    \
+	    .max_tracked = 4096,                                                                   \
+	    .ring_bytes = 256 * 1024,                                                              \
+	    .all_processes = true,                                                                 \
 	})
 
 /* Why there is no sampler. One line of text each, saying what to do. */
@@ -57,7 +57,6 @@ enum ember_sampler_reason {
 	EMBER_SAMPLER_OTHER_MODULE,
 	EMBER_SAMPLER_NO_CAPABILITY,
 	EMBER_SAMPLER_NO_MEMORY,
-	EMBER_SAMPLER_NO_PERF,
 	EMBER_SAMPLER_REFUSED,
 };
 

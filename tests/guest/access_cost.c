@@ -47,9 +47,9 @@ static void scan_one(struct ember_sampler *sampler, struct target *target, uint3
 {
 	const struct ember_region_rec *recs;
 	struct ember_scan_req req = {
-		.cursor = TARGET_BASE,
-		.end = TARGET_BASE + AREA * 4096UL,
-		.flags = flags,
+	    .cursor = TARGET_BASE,
+	    .end = TARGET_BASE + AREA * 4096UL,
+	    .flags = flags,
 	};
 	struct ember_proc_id id;
 
@@ -125,13 +125,15 @@ static bool compare_idle(struct ember_sampler *sampler, struct target **targets)
 		fulls[turn] = time_scan(sampler, targets, flags | EMBER_SCAN_FULL, &full);
 		pagemaps[turn] = time_pagemap(targets);
 		if (idle.nr_young || full.nr_young || full.nr_present != NR_TARGETS * AREA)
-			die("FAIL: the memory is not idle or not all there: young %llu, present %llu",
+			die("FAIL: the memory is not idle or not all there: young %llu, present "
+			    "%llu",
 			    (unsigned long long)(idle.nr_young + full.nr_young),
 			    (unsigned long long)full.nr_present);
 	}
 	print("1 GiB idle:", median(scans), &idle);
 	print("1 GiB idle, full pass:", median(fulls), &full);
-	printf("%-28s %8llu us\n", "1 GiB by pagemap:", (unsigned long long)median(pagemaps) / 1000);
+	printf("%-28s %8llu us\n",
+	       "1 GiB by pagemap:", (unsigned long long)median(pagemaps) / 1000);
 	printf("pagemap takes %.1f times as long as a scan (expect more than %d), %.1f times as "
 	       "long as a full pass\n",
 	       (double)median(pagemaps) / median(scans), LIMIT,

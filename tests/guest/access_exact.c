@@ -54,9 +54,9 @@ static void scan(struct ember_sampler *sampler, const struct ember_proc_id *id, 
 		 uint32_t flags, struct totals *totals)
 {
 	struct ember_scan_req req = {
-		.cursor = TARGET_BASE,
-		.end = TARGET_BASE + (uint64_t)nr_pages * 4096,
-		.flags = flags,
+	    .cursor = TARGET_BASE,
+	    .end = TARGET_BASE + (uint64_t)nr_pages * 4096,
+	    .flags = flags,
 	};
 	const struct ember_region_rec *recs;
 	uint32_t i;
@@ -104,8 +104,8 @@ static bool round_is_exact(uint32_t round, uint32_t nr_pages)
 	}
 	if (nr_missing == 0 && nr_extra == 0)
 		return true;
-	printf("  round %u: touched %u, seen %u, missing %u, extra %u\n", round, nr_touched, nr_seen,
-	       nr_missing, nr_extra);
+	printf("  round %u: touched %u, seen %u, missing %u, extra %u\n", round, nr_touched,
+	       nr_seen, nr_missing, nr_extra);
 	return false;
 }
 
@@ -145,8 +145,8 @@ static bool run_case(struct ember_sampler *sampler, const struct case_ *c)
 
 	printf("%s: %u pages of %u touched per round; expect %s\n", c->name, c->nr_touched,
 	       c->target.nr_pages,
-	       c->flags & EMBER_SCAN_FLUSH ? "all of them seen and no other, in every round" :
-					     "some missing in some round");
+	       c->flags & EMBER_SCAN_FLUSH ? "all of them seen and no other, in every round"
+					   : "some missing in some round");
 	nr_exact = nr_exact_rounds(sampler, target, c, &totals);
 	printf("  %u of %u rounds exact; %llu context switches, %llu CPUs flushed, %llu tables "
 	       "skipped, %u huge records, %llu us in scans\n",
@@ -163,15 +163,15 @@ static bool run_case(struct ember_sampler *sampler, const struct case_ *c)
 #define AREA 16384 /* 64 MiB */
 
 static const struct case_ cases[] = {
-	{"quiet", {.nr_pages = AREA, .nr_threads = 1}, 1000, FLUSHED},
-	{"quiet, full passes", {.nr_pages = AREA, .nr_threads = 1}, 1000, FLUSHED | EMBER_SCAN_FULL},
-	{"quiet, few pages", {.nr_pages = AREA, .nr_threads = 1}, 5, FLUSHED},
-	{"switching", {.nr_pages = AREA, .nr_threads = 1, .switching = true}, 1000, FLUSHED},
-	{"threads", {.nr_pages = AREA, .nr_threads = 4}, 1000, FLUSHED},
-	{"threads, switching", {.nr_pages = AREA, .nr_threads = 4, .switching = true}, 1000, FLUSHED},
-	{"huge", {.nr_pages = AREA, .nr_threads = 2, .huge = true}, 8, FLUSHED},
-	/* The opposite is expected: shows that the test sees what a flush is for. */
-	{"quiet, no flush", {.nr_pages = AREA, .nr_threads = 1}, 100, EMBER_SCAN_CLEAR},
+    {"quiet", {.nr_pages = AREA, .nr_threads = 1}, 1000, FLUSHED},
+    {"quiet, full passes", {.nr_pages = AREA, .nr_threads = 1}, 1000, FLUSHED | EMBER_SCAN_FULL},
+    {"quiet, few pages", {.nr_pages = AREA, .nr_threads = 1}, 5, FLUSHED},
+    {"switching", {.nr_pages = AREA, .nr_threads = 1, .switching = true}, 1000, FLUSHED},
+    {"threads", {.nr_pages = AREA, .nr_threads = 4}, 1000, FLUSHED},
+    {"threads, switching", {.nr_pages = AREA, .nr_threads = 4, .switching = true}, 1000, FLUSHED},
+    {"huge", {.nr_pages = AREA, .nr_threads = 2, .huge = true}, 8, FLUSHED},
+    /* The opposite is expected: shows that the test sees what a flush is for. */
+    {"quiet, no flush", {.nr_pages = AREA, .nr_threads = 1}, 100, EMBER_SCAN_CLEAR},
 };
 
 int main(void)

@@ -412,7 +412,8 @@ static void check_resume(void)
 
 	printf("resuming: %u regions with one page each\n", nr_regions);
 	for (i = 0; i < nr_regions; i++)
-		write_pages(area, i * EMBER_REGION_PAGES + i % 512, i * EMBER_REGION_PAGES + i % 512 + 1);
+		write_pages(area, i * EMBER_REGION_PAGES + i % 512,
+			    i * EMBER_REGION_PAGES + i % 512 + 1);
 	scan(area, nr_regions * REGION, EMBER_SCAN_FULL);
 	expect("buffer full: calls", 2, nr_calls);
 	expect("every region once, in order", 1, each_region_once(area, nr_regions));
@@ -420,7 +421,8 @@ static void check_resume(void)
 	expect("a budget of 1 ns: calls", nr_regions, nr_calls);
 	expect("every region once, in order", 1, each_region_once(area, nr_regions));
 	scan_with(area, nr_regions * REGION, TAKE, 1000000);
-	expect("clearing in steps of 1 ms: every region once", 1, each_region_once(area, nr_regions));
+	expect("clearing in steps of 1 ms: every region once", 1,
+	       each_region_once(area, nr_regions));
 	expect("and flushed at the end", 0, req.nr_unflushed);
 	scan(area, nr_regions * REGION, EMBER_SCAN_CLEAR);
 	expect("then nothing is young", 0, nr_recs);

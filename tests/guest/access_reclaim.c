@@ -27,12 +27,12 @@
 #define CGROUP "/sys/fs/cgroup/ember-reclaim"
 #define BASE ((char *)0x400000000000UL)
 #define PAGE 4096UL
-#define NR_PAGES (192 * 256UL)	 /* 192 MiB */
-#define NR_HOT (64 * 256UL)	 /* at the start of the area */
+#define NR_PAGES (192 * 256UL)   /* 192 MiB */
+#define NR_HOT (64 * 256UL)      /* at the start of the area */
 #define MEMORY_MAX "134217728\n" /* 128 MiB */
 #define NR_ACCESSES 600000
-#define NR_PAIRS 6	  /* of turns, in one series */
-#define MAX_SERIES 3	  /* a series varies by some percent: too much is looked at again */
+#define NR_PAIRS 6   /* of turns, in one series */
+#define MAX_SERIES 3 /* a series varies by some percent: too much is looked at again */
 #define SCAN_PERIOD_US 250000
 #define MIN_REFAULTS 20000
 #define LIMIT 1.05
@@ -151,9 +151,9 @@ static uint64_t nr_refaults(void)
 static void scan(struct ember_sampler *sampler, const struct ember_proc_id *id)
 {
 	struct ember_scan_req req = {
-		.end = 1UL << 47,
-		.budget_ns = 5000000,
-		.flags = EMBER_SCAN_CLEAR | EMBER_SCAN_FLUSH,
+	    .end = 1UL << 47,
+	    .budget_ns = 5000000,
+	    .flags = EMBER_SCAN_CLEAR | EMBER_SCAN_FLUSH,
 	};
 	const struct ember_region_rec *recs;
 
@@ -226,8 +226,8 @@ static pid_t start_target_and_wait(void)
 	write_file("/sys/fs/cgroup/cgroup.subtree_control", "+memory");
 	mkdir(CGROUP, 0755);
 	write_file(CGROUP "/memory.max", MEMORY_MAX);
-	control = mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
-		       -1, 0);
+	control =
+	    mmap(NULL, sizeof(*control), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (control == MAP_FAILED)
 		die("FAIL: no memory");
 	control->done = ~0U;

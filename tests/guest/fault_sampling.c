@@ -234,8 +234,7 @@ static void check_lost(void)
 	expect("events lost, at least", 3900, 1 << 30, c[EMBER_STAT_lost_fault]);
 	/* The samples of others are in the sum of samples only. */
 	expect("sent and lost, within 2 % of 1 in 16", NR_FAULTS / PERIOD * 98 / 100,
-	       NR_FAULTS / PERIOD * 102 / 100,
-	       c[EMBER_STAT_sent_fault] + c[EMBER_STAT_lost_fault]);
+	       NR_FAULTS / PERIOD * 102 / 100, c[EMBER_STAT_sent_fault] + c[EMBER_STAT_lost_fault]);
 	expect("sent and lost, at most the samples taken", 0, c[EMBER_STAT_faults_sampled],
 	       c[EMBER_STAT_sent_fault] + c[EMBER_STAT_lost_fault]);
 	end(&child);

@@ -153,7 +153,8 @@ static void check_fork_and_exit(struct ember_sampler *sampler)
 	collect(sampler);
 	expect("fork is reported", 1, count_events(EMBER_EVENT_FORK, &id));
 	for (i = 0; i < nr_events; i++)
-		nr_from_here += events[i].type == EMBER_EVENT_FORK && events[i].arg == (__u64)getpid();
+		nr_from_here +=
+		    events[i].type == EMBER_EVENT_FORK && events[i].arg == (__u64)getpid();
 	expect("with the parent's number", 1, nr_from_here);
 	expect("tracking it", 0, ember_sampler_track(sampler, &id));
 	let_go(&child);

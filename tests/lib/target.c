@@ -126,7 +126,7 @@ void target_expected(const struct target *target, uint64_t seed, uint32_t nr,
 static void touch(uint32_t page, bool write)
 {
 	volatile uint64_t *word =
-		(volatile uint64_t *)(TARGET_BASE + (uint64_t)page * PAGE_BYTES + page % 64 * 64);
+	    (volatile uint64_t *)(TARGET_BASE + (uint64_t)page * PAGE_BYTES + page % 64 * 64);
 
 	if (write)
 		*word = page;

@@ -14,10 +14,10 @@
 #define TARGET_MAX_PAGES 65536
 
 struct target_config {
-	uint32_t nr_pages;    /* of 4 KiB; the area begins at TARGET_BASE */
-	uint32_t nr_threads;  /* they share out the pages of a round */
-	bool huge;	      /* MADV_HUGEPAGE, else MADV_NOHUGEPAGE */
-	bool switching;	      /* change places with other processes all the time, also when idle */
+	uint32_t nr_pages;   /* of 4 KiB; the area begins at TARGET_BASE */
+	uint32_t nr_threads; /* they share out the pages of a round */
+	bool huge;           /* MADV_HUGEPAGE, else MADV_NOHUGEPAGE */
+	bool switching;      /* change places with other processes all the time, also when idle */
 };
 
 struct target;
