@@ -76,7 +76,7 @@ struct picker {
 	uint8_t rank;
 	uint64_t at_left;
 	uint64_t left;     /* in all */
-	uint64_t *blocked; /* count what the cool-down holds back by rank instead of picking */
+	uint64_t *blocked; /* only count, by rank, what the cool-down holds back */
 	uint64_t nr_blocked;
 };
 
@@ -280,15 +280,17 @@ static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t a
 	return true;
 }
 
-/* One page at the cut's rank takes one of the places there, a hotter one any. */
-static bool take_place(struct picker *p, uint8_t rank, unsigned int nr)
+/* At the cut's rank there are so many places, beyond it one for each page. */
+static bool has_place(const struct picker *p, uint8_t rank, unsigned int nr)
 {
-	if (p->left < nr || (rank == p->rank && p->at_left < nr))
-		return false;
+	return p->left >= nr && (rank != p->rank || p->at_left >= nr);
+}
+
+static void take_place(struct picker *p, uint8_t rank, unsigned int nr)
+{
 	p->left -= nr;
 	if (rank == p->rank)
 		p->at_left -= nr;
-	return true;
 }
 
 /* Pages of the region that the exchange is about: in the right place, not planned, ours. */
@@ -327,41 +329,61 @@ static bool too_cold(const struct exchange_ctx *x, const struct picker *p,
 	       ember_survey_too_cold(&x->w->survey, span, ember_region_page_level(r, page));
 }
 
-/* Narrow @mask down to what passes. A huge page moves whole or not at all. */
+static bool pick_page(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
+		      const struct ember_region *r, const struct ember_region_span *span,
+		      unsigned int page)
+{
+	uint8_t rank = page_rank(x, r, span, page);
+
+	return passes_cut(p, rank) && has_place(p, rank, 1) && !too_cold(x, p, r, span, page) &&
+	       !held_back(x, p, page_addr(r, page), proc, rank);
+}
+
+/* A huge page moves whole or not at all. */
+static void pick_huge(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
+		      const struct ember_region *r, const struct ember_region_span *span,
+		      uint64_t mask[EMBER_PLANE_WORDS])
+{
+	uint8_t rank = page_rank(x, r, span, 0);
+
+	if (weight(mask) == r->nr_present && has_place(p, rank, r->nr_present) &&
+	    pick_page(x, p, proc, r, span, 0))
+		take_place(p, rank, r->nr_present);
+	else
+		memset(mask, 0, EMBER_PLANE_WORDS * sizeof(*mask));
+}
+
+/* Narrow @mask down to what passes. */
 static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 		 const struct ember_region *r, const struct ember_region_span *span,
 		 uint64_t mask[EMBER_PLANE_WORDS])
 {
-	bool huge = r->order == EMBER_ORDER_PMD;
-
-	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++) {
+	if (r->order == EMBER_ORDER_PMD) {
+		pick_huge(x, p, proc, r, span, mask);
+		return;
+	}
+	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
-			uint8_t rank = page_rank(x, r, span, page);
 
-			if (passes_cut(p, rank) && !too_cold(x, p, r, span, page) &&
-			    !held_back(x, p, page_addr(r, page), proc, rank) &&
-			    (p->blocked || huge || take_place(p, rank, 1)))
-				continue;
-			mask[w] &= ~(bits & -bits);
+			if (pick_page(x, p, proc, r, span, page))
+				take_place(p, page_rank(x, r, span, page), 1);
+			else
+				mask[w] &= ~(bits & -bits);
 		}
-	}
-	if (huge && !p->blocked &&
-	    (weight(mask) != r->nr_present ||
-	     !take_place(p, page_rank(x, r, span, 0), r->nr_present)))
-		memset(mask, 0, EMBER_PLANE_WORDS * sizeof(*mask));
 }
 
 static bool worth_a_look(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
 			 const struct ember_region_span *span)
 {
 	uint8_t class = x->w->survey.class_of[proc];
+	bool up = p->direction == EMBER_PROMOTE;
+	uint8_t best = up ? span->rank_max : span->rank_min;
 
 	if (class == UINT8_MAX || span->why_not != EMBER_NR_WHY_NOT)
 		return false;
-	if (p->direction == EMBER_PROMOTE)
-		return x->may_up[class] && span->rank_max >= p->rank;
-	return x->may_down[class] && span->rank_min <= p->rank;
+	return (up ? x->may_up[class] : x->may_down[class]) && passes_cut(p, best) &&
+	       has_place(p, best, 1);
 }
 
 /* Take @mask of @r out of the counts, so that slower tiers do not plan it again. */
@@ -471,6 +493,19 @@ static int add_items(struct exchange_ctx *x, const struct picker *p, uint32_t pr
 	return err;
 }
 
+static struct picker picker_of(const struct exchange_ctx *x, enum ember_direction direction)
+{
+	if (direction == EMBER_PROMOTE)
+		return (struct picker){.direction = direction,
+				       .rank = x->ex.up_rank,
+				       .at_left = x->ex.up_at,
+				       .left = x->ex.nr_up};
+	return (struct picker){.direction = direction,
+			       .rank = x->ex.down_rank,
+			       .at_left = x->ex.down_at,
+			       .left = x->ex.nr_down};
+}
+
 /* Everything that passes @p becomes items; returns the number of pages, or an error. */
 static int64_t name_pages(struct exchange_ctx *x, struct picker *p)
 {
@@ -508,17 +543,18 @@ static int64_t name_pages(struct exchange_ctx *x, struct picker *p)
 }
 
 /* Count by rank what the cool-down holds back on this side of the cut. */
-static uint64_t count_held_back(struct exchange_ctx *x, enum ember_direction direction, uint64_t nr,
-				uint8_t rank, uint64_t blocked[EMBER_RANKS])
+static uint64_t count_held_back(struct exchange_ctx *x, enum ember_direction direction,
+				uint64_t blocked[EMBER_RANKS])
 {
-	struct picker p = {.direction = direction, .rank = rank, .blocked = blocked};
+	struct picker p = picker_of(x, direction);
 	struct ember_region_span *span = x->w->survey.spans;
 
+	p.blocked = blocked;
 	memset(blocked, 0, EMBER_RANKS * sizeof(*blocked));
-	for (uint32_t proc = 0; nr && proc < x->nr_procs; proc++) {
+	for (uint32_t proc = 0; proc < x->nr_procs; proc++) {
 		const struct ember_regions *rs = x->procs[proc].regions;
 
-		for (uint32_t i = 0; i < rs->nr; i++) {
+		for (uint32_t i = 0; i < rs->nr && p.left; i++) {
 			uint64_t mask[EMBER_PLANE_WORDS];
 
 			if (!worth_a_look(x, &p, proc, &span[i]))
@@ -556,10 +592,8 @@ static void find_exchange(struct exchange_ctx *x)
 		x->plan->nr_why_not[EMBER_WHY_NOT_COOLING] = cooling;
 		x->plan->nr_why_not[EMBER_WHY_NOT_BACKOFF] = backoff;
 		nr_before = nr;
-		nr = count_held_back(x, EMBER_PROMOTE, x->ex.nr_up, x->ex.up_rank,
-				     held[EMBER_PROMOTE]);
-		nr += count_held_back(x, EMBER_DEMOTE, x->ex.nr_down, x->ex.down_rank,
-				      held[EMBER_DEMOTE]);
+		nr = count_held_back(x, EMBER_PROMOTE, held[EMBER_PROMOTE]);
+		nr += count_held_back(x, EMBER_DEMOTE, held[EMBER_DEMOTE]);
 		if (nr == nr_before)
 			break;
 		subtract(x->candidates, held[EMBER_PROMOTE], up);
@@ -583,14 +617,7 @@ static void trim(struct exchange_ctx *x, uint32_t first, uint32_t end, int64_t e
 
 static int write_down(struct exchange_ctx *x)
 {
-	struct picker up = {.direction = EMBER_PROMOTE,
-			    .rank = x->ex.up_rank,
-			    .at_left = x->ex.up_at,
-			    .left = x->ex.nr_up};
-	struct picker down = {.direction = EMBER_DEMOTE,
-			      .rank = x->ex.down_rank,
-			      .at_left = x->ex.down_at,
-			      .left = x->ex.nr_down};
+	struct picker up = picker_of(x, EMBER_PROMOTE), down = picker_of(x, EMBER_DEMOTE);
 	uint32_t first = x->w->nr_items, end;
 	int64_t nr_up, nr_down, missing;
 
