@@ -38,6 +38,9 @@
  */
 #define EARLY_LOOK_NS (40 * NSEC_PER_MSEC)
 
+/* The control thread takes a thread that is silent for longer than 20 s for stuck. */
+#define MAX_WAIT_NS (5 * NSEC_PER_SEC)
+
 /* One call of the kernel side; in between the thread can be told to stop. */
 #define SCAN_BUDGET_NS (20 * NSEC_PER_MSEC)
 
@@ -682,16 +685,17 @@ static void take_messages(struct ember_engine *e)
 	apply_policy(e);
 }
 
-/* Sleep until @until_ns or until there is something to do. */
+/* Sleep until @until_ns or until there is something to do; a sign of life now and then. */
 static int wait_for_work(struct ember_engine *e, uint64_t until_ns)
 {
 	struct pollfd fds[] = {{.fd = e->wake_fd, .events = POLLIN},
 			       {.fd = ember_sampler_event_fd(e->sampler), .events = POLLIN},
 			       {.fd = ember_movers_done_fd(e->movers), .events = POLLIN}};
 	uint64_t now = now_ns(), wait_ns = until_ns > now ? until_ns - now : 0;
-	struct timespec timeout = {.tv_sec = wait_ns / NSEC_PER_SEC,
-				   .tv_nsec = wait_ns % NSEC_PER_SEC};
+	struct timespec timeout;
 
+	wait_ns = wait_ns < MAX_WAIT_NS ? wait_ns : MAX_WAIT_NS;
+	timeout = (struct timespec){wait_ns / NSEC_PER_SEC, wait_ns % NSEC_PER_SEC};
 	if (ppoll(fds, sizeof(fds) / sizeof(fds[0]), &timeout, NULL) < 0 && errno != EINTR)
 		return -errno;
 	return 0;
