@@ -55,6 +55,8 @@ struct ember_regions {
 	uint32_t nr;
 	uint32_t nr_alloc;
 	uint16_t info_clock; /* information that complete scans gave, in 1/16; wraps */
+	uint32_t gap_ms;     /* last argument of ember_gain_offset(), and its result */
+	int gap_offset;
 	uint8_t prior_level; /* what an unknown page is taken for; from the last scan */
 	uint32_t info_rest_q8;
 	uint32_t clock_ms; /* time covered by complete scans: what was not watched did not pass */

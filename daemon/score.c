@@ -129,7 +129,12 @@ void ember_score_catch_up(struct ember_regions *rs, struct ember_region *r)
 
 	if (ms <= 0)
 		return;
-	look = make_look(rs, r, ember_gain_offset(ms * NSEC_PER_MSEC));
+	/* most regions have missed the same scans */
+	if (rs->gap_ms != (uint32_t)ms) {
+		rs->gap_ms = ms;
+		rs->gap_offset = ember_gain_offset(ms * NSEC_PER_MSEC);
+	}
+	look = make_look(rs, r, rs->gap_offset);
 	if (r->heat) {
 		look_at_pages(&look, r->heat, none);
 		merge_if_even(rs, r);

@@ -196,44 +196,85 @@ static unsigned int add_pages(struct ember_survey *s, struct ember_region_span *
 	return n;
 }
 
-static int add_region(struct ember_survey *s, struct ember_plan *plan,
-		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
-		      uint32_t proc, const struct ember_region *r, struct ember_region_span *span)
+/* All pages alike and in one place: most of a large space, so no masks are made for it. */
+static unsigned int add_uniform(struct ember_survey *s, struct ember_region_span *span,
+				const struct ember_region *r, struct ember_counts *counts)
 {
-	bool huge = r->order == EMBER_ORDER_PMD;
-	int class = s->class_of[proc] == UINT8_MAX ? -1 : s->class_of[proc];
-	uint64_t elsewhere[EMBER_PLANE_WORDS], mask[EMBER_PLANE_WORDS];
-	int err = note_shared(s, proc, r);
+	uint8_t rank = ember_survey_rank(s, span, r->level);
 
-	*span = (struct ember_region_span){.rank_min = EMBER_RANKS - 1};
-	span->base = (huge ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE) + bias_of(procs[proc].weight);
-	span->size = huge ? EMBER_PAGE_HUGE : EMBER_PAGE_BASE;
-	span->why_not = region_why_not(&procs[proc], class, r);
-	ember_survey_shared_elsewhere(s, proc, r, elsewhere);
-	for (uint16_t mems = ember_region_mems(r); mems && !err; mems &= mems - 1) {
-		uint8_t mem = __builtin_ctz(mems), tier = ember_topology_tier_of(topo, mem);
-		struct ember_counts *counts = NULL;
-		unsigned int n;
+	s->all[rank] += r->nr_present;
+	if (!counts)
+		return r->nr_present;
+	counts->pages[rank] += r->nr_present;
+	if (ember_survey_too_cold(s, span, r->level))
+		counts->too_cold[rank] += r->nr_present;
+	span->rank_max = span->rank_min = rank;
+	return r->nr_present;
+}
 
+static void add_sums(struct ember_survey *s, struct ember_plan *plan, uint8_t tier,
+		     const struct ember_region *r, const struct ember_region_span *span,
+		     unsigned int n)
+{
+	s->nr_pages += n;
+	s->nr_huge += span->size == EMBER_PAGE_HUGE ? n : 0;
+	s->nr_doubtful += r->info < EMBER_SURVEY_KNOWN ? n : 0;
+	if (tier == EMBER_NO_TIER) {
+		plan->nr_why_not[EMBER_WHY_NOT_UNKNOWN_PLACE] += n;
+		return;
+	}
+	plan->nr_on_tier[tier] += n;
+	if (span->why_not < EMBER_NR_WHY_NOT)
+		plan->nr_why_not[span->why_not] += n;
+}
+
+/* The part of a region that lies on @mem. */
+static int add_part(struct ember_survey *s, struct ember_plan *plan,
+		    const struct ember_topology *topo, int class, uint8_t mem,
+		    const struct ember_region *r, struct ember_region_span *span,
+		    const uint64_t elsewhere[EMBER_PLANE_WORDS])
+{
+	uint8_t tier = ember_topology_tier_of(topo, mem);
+	struct ember_counts *counts = NULL;
+	uint64_t mask[EMBER_PLANE_WORDS];
+	unsigned int n;
+	int err = 0;
+
+	if (tier != EMBER_NO_TIER && span->why_not == EMBER_NR_WHY_NOT)
+		err = counts_for(s, mem, class, &counts);
+	if (err < 0)
+		return err;
+	if (!r->heat && !r->plane_mask) {
+		n = add_uniform(s, span, r, counts);
+	} else {
 		ember_region_on_mem(r, mem, mask);
 		for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
 			plan->nr_why_not[EMBER_WHY_NOT_SHARED_ELSEWHERE] +=
 			    __builtin_popcountll(mask[w] & elsewhere[w]);
 			mask[w] &= ~elsewhere[w];
 		}
-		if (tier != EMBER_NO_TIER && span->why_not == EMBER_NR_WHY_NOT)
-			err = counts_for(s, mem, class, &counts);
 		n = add_pages(s, span, r, mask, counts);
-		s->nr_pages += n;
-		s->nr_huge += huge ? n : 0;
-		s->nr_doubtful += r->info < EMBER_SURVEY_KNOWN ? n : 0;
-		if (tier == EMBER_NO_TIER)
-			plan->nr_why_not[EMBER_WHY_NOT_UNKNOWN_PLACE] += n;
-		else
-			plan->nr_on_tier[tier] += n;
-		if (tier != EMBER_NO_TIER && span->why_not < EMBER_NR_WHY_NOT)
-			plan->nr_why_not[span->why_not] += n;
 	}
+	add_sums(s, plan, tier, r, span, n);
+	return 0;
+}
+
+static int add_region(struct ember_survey *s, struct ember_plan *plan,
+		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
+		      uint32_t proc, const struct ember_region *r, struct ember_region_span *span)
+{
+	bool huge = r->order == EMBER_ORDER_PMD;
+	int class = s->class_of[proc] == UINT8_MAX ? -1 : s->class_of[proc];
+	uint64_t elsewhere[EMBER_PLANE_WORDS];
+	int err = note_shared(s, proc, r);
+
+	*span = (struct ember_region_span){.rank_min = EMBER_RANKS - 1};
+	span->base = (huge ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE) + s->bias;
+	span->size = huge ? EMBER_PAGE_HUGE : EMBER_PAGE_BASE;
+	span->why_not = region_why_not(&procs[proc], class, r);
+	ember_survey_shared_elsewhere(s, proc, r, elsewhere);
+	for (uint16_t mems = ember_region_mems(r); mems && !err; mems &= mems - 1)
+		err = add_part(s, plan, topo, class, __builtin_ctz(mems), r, span, elsewhere);
 	return err;
 }
 
@@ -304,6 +345,7 @@ int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 		int class = procs[p].frozen ? -1 : class_of(s, &procs[p]);
 
 		s->class_of[p] = class < 0 ? UINT8_MAX : class;
+		s->bias = bias_of(procs[p].weight);
 		for (uint32_t i = 0; i < rs->nr; i++) {
 			ember_score_catch_up(rs, &rs->regions[i]);
 			err = add_region(s, plan, topo, procs, p, &rs->regions[i], span++);

@@ -50,6 +50,7 @@ struct ember_survey {
 	unsigned int nr_classes;
 	struct ember_counts *counts[EMBER_MAX_NODES][EMBER_MAX_CLASSES]; /* NULL: no pages */
 	uint64_t all[EMBER_RANKS]; /* every page that is known, at its rank */
+	int bias;                  /* of the process under way */
 	uint64_t nr_huge;          /* of them, pages of huge regions */
 	uint64_t nr_doubtful;      /* of them, pages of which little is known yet */
 	uint64_t nr_pages;
