@@ -131,6 +131,23 @@ static void read_distances(const char *root, unsigned int node, const uint8_t *o
 			n->distance[online[i]] = d < 255 ? d : 255;
 }
 
+/* Links to the nodes that HMAT names as the fastest way to this one. */
+static uint16_t read_initiators(const char *root, unsigned int node)
+{
+	char path[PATH_MAX];
+	_cleanup_closedir_ DIR *dir = NULL;
+	uint16_t initiators = 0;
+	struct dirent *d;
+	unsigned int id;
+
+	snprintf(path, sizeof(path), "%s/" NODE_DIR "/node%u/access0/initiators", root, node);
+	dir = opendir(path);
+	while (dir && (d = readdir(dir)))
+		if (sscanf(d->d_name, "node%u", &id) == 1 && id < EMBER_MAX_NODES)
+			initiators |= 1U << id;
+	return initiators;
+}
+
 struct online {
 	uint8_t ids[256];
 	unsigned int nr;
@@ -159,6 +176,7 @@ static int read_node(const char *root, unsigned int id, const struct online *onl
 	read_distances(root, id, online->ids, online->nr, n);
 	n->read_latency_ns = read_number(root, id, "access0/initiators/read_latency");
 	n->read_bandwidth_mbs = read_number(root, id, "access0/initiators/read_bandwidth");
+	n->initiators = read_initiators(root, id);
 	n->has_cpu = n->nr_cpus;
 	n->has_memory = n->capacity_bytes;
 	if (n->has_cpu)
@@ -360,7 +378,10 @@ static unsigned int distance(const struct ember_topology *topo, uint8_t home, un
 	if (home >= EMBER_MAX_NODES)
 		return 0;
 	d = topo->nodes[home].distance[node];
-	return d ? d : 255;
+	d = d ? d : 255;
+	if (topo->nodes[node].initiators && !(topo->nodes[node].initiators & (1U << home)))
+		d += 256;
+	return d;
 }
 
 unsigned int ember_topology_nearest(const struct ember_topology *topo, uint8_t home, uint8_t tier,
@@ -402,7 +423,7 @@ static void find_initiators(struct ember_topology *topo)
 			unsigned int cpu_node = __builtin_ctz(left);
 
 			if (n->initiator == EMBER_NO_NODE ||
-			    distance(topo, i, cpu_node) < distance(topo, i, n->initiator))
+			    distance(topo, cpu_node, i) < distance(topo, n->initiator, i))
 				n->initiator = cpu_node;
 		}
 	}

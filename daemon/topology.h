@@ -45,7 +45,8 @@ struct ember_node {
 	uint64_t free_bytes;               /* MemFree */
 	uint64_t high_watermark_bytes;     /* sum of its zones */
 	uint8_t distance[EMBER_MAX_NODES]; /* SLIT; 0: unknown */
-	uint8_t initiator; /* nearest node with CPUs (itself if it has any), or EMBER_NO_NODE */
+	uint16_t initiators;               /* HMAT: nodes whose CPUs reach it fastest; 0: unknown */
+	uint8_t initiator;                 /* the nearest node with CPUs, or EMBER_NO_NODE */
 };
 
 struct ember_tier {
@@ -88,7 +89,8 @@ int ember_topology_refresh(const char *sys_root, const char *proc_root,
 uint8_t ember_topology_tier_of(const struct ember_topology *topo, uint8_t mem);
 
 /*
- * Nodes of tier @tier by rising distance from @home (ties: lower id). Returns their number
+ * Nodes of tier @tier by rising distance from @home (ties: lower id). What HMAT says of a node's
+ * initiators outranks SLIT distances, which many machines leave at 10 and 20. Returns their number
  * and in @ret_nr_nearest how many share the smallest distance.
  */
 unsigned int ember_topology_nearest(const struct ember_topology *topo, uint8_t home, uint8_t tier,
