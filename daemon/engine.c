@@ -87,6 +87,7 @@ struct ember_engine {
 	struct ember_movers *movers;
 	struct ember_process_table processes;
 	struct ember_cadence cadence;
+	struct ember_calibration calibration;
 	struct ember_cadence_obs obs;
 	struct ember_cadence_step step;
 	struct ember_plan plan;
@@ -326,6 +327,7 @@ static bool sample_process(struct ember_engine *e, struct ember_process *process
 	    /* A process that nobody has looked at yet: all of it, wherever it lies. */
 	    .flags = step->scan_flags | (first ? EMBER_SCAN_FULL | EMBER_SCAN_COLD : 0),
 	    .prior_level = step->prior_level,
+	    .calibration = &e->calibration,
 	};
 	struct ember_score_pass pass;
 
@@ -397,6 +399,7 @@ static void sample_and_score(struct ember_engine *e)
 		else
 			i++;
 	}
+	ember_calibration_end_round(&e->calibration);
 	e->status.nr_scans++;
 	e->status.last_scan_ns = now_ns() - start_ns;
 	e->obs.scan_ns = e->status.last_scan_ns;
@@ -445,7 +448,8 @@ static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 {
 	uint64_t now = now_ns();
 
-	*limits = (struct ember_plan_limits){.max_regions_per_move = REGIONS_PER_MOVE};
+	*limits = (struct ember_plan_limits){.max_regions_per_move = REGIONS_PER_MOVE,
+					     .calibration = &e->calibration};
 	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
 		limits->bytes[d] = direction_limit(e, d, now);
 	for (int node = 0; node < EMBER_MAX_NODES; node++) {
@@ -796,6 +800,7 @@ static int init_state(struct ember_engine *e)
 	ember_cadence_init(&e->cadence, &params);
 	ember_plan_init(&e->plan);
 	ember_account_init(&e->account);
+	ember_calibration_init(&e->calibration);
 	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
 		ember_quota_init(&e->quota[d], bandwidth, bandwidth, now_ns());
 	e->status.started_ns = now_ns();
