@@ -44,13 +44,31 @@ static uint64_t weight_q8(uint64_t x_q16)
 	return (ember_gain_info_q8(lx) << 16) / (EMBER_INFO_ONE * x_q16);
 }
 
-static void fold(struct ember_calibration *c, unsigned int size, unsigned int level, uint64_t us)
+/*
+ * Each older round counts half, where there are thousands of pages; where there are few, one
+ * round tells little, and more of them are remembered.
+ */
+static unsigned int decay_shift(const struct ember_calibration *c, unsigned int size)
+{
+	uint64_t nr = 0;
+
+	for (unsigned int level = 0; level < EMBER_LEVELS; level++)
+		nr += c->round[size][level].nr_pages;
+	if (nr >= 8192)
+		return 1;
+	if (nr >= 2048)
+		return 2;
+	return nr >= 512 ? 3 : 4;
+}
+
+static void fold(struct ember_calibration *c, unsigned int size, unsigned int level, uint64_t us,
+		 unsigned int shift)
 {
 	struct ember_calibration_sum *sum = &c->round[size][level];
 	uint64_t x_q16, weight;
 
-	c->touches_q16[size][level] /= 2;
-	c->watched_us[size][level] /= 2;
+	c->touches_q16[size][level] -= c->touches_q16[size][level] >> shift;
+	c->watched_us[size][level] -= c->watched_us[size][level] >> shift;
 	if (!sum->nr_pages)
 		return;
 	x_q16 = touches_per_page_q16(sum->nr_pages, sum->nr_young);
@@ -111,8 +129,10 @@ void ember_calibration_end_round(struct ember_calibration *c)
 	if (!c->nr_looks)
 		return;
 	for (unsigned int size = 0; size < EMBER_NR_PAGE_SIZES; size++) {
+		unsigned int shift = decay_shift(c, size);
+
 		for (unsigned int level = 0; level < EMBER_LEVELS; level++)
-			fold(c, size, level, c->looks_us / c->nr_looks);
+			fold(c, size, level, c->looks_us / c->nr_looks, shift);
 		regress(c, size);
 	}
 	memset(c->round, 0, sizeof(c->round));

@@ -757,7 +757,8 @@ static int bundle(struct ember_plan *plan, const struct ember_plan_proc *procs,
 	struct ember_plan_work *w = plan->work;
 	int err;
 
-	qsort(w->items, w->nr_items, sizeof(*w->items), by_order);
+	if (w->nr_items) /* else there may be no array */
+		qsort(w->items, w->nr_items, sizeof(*w->items), by_order);
 	for (uint32_t i = 0; i < w->nr_items; i++) {
 		const struct item *item = &w->items[i];
 		struct ember_move *move;
