@@ -256,6 +256,7 @@ static void test_huge(void **state)
 		world_run(&w, SHIFT_S * SEC, note, &t);
 		print_line(s.name, rates[i], &w, &t, 0);
 		assert_true(t.share[SETTLE_S] >= 0.97);
+		assert_true(t.moved[END_S] - t.moved[CALM_S] < w.p.nr_pages / 20);
 		world_free(&w);
 	}
 }
