@@ -161,6 +161,7 @@ install-tests: tests
 	install -d $(DESTDIR)/usr/lib/ember/tests
 	$(if $(GUEST_BIN),install -m 755 $(GUEST_BIN) $(DESTDIR)/usr/lib/ember/tests/)
 	$(if $(wildcard tests/guest/*.sh),install -m 755 $(wildcard tests/guest/*.sh) $(DESTDIR)/usr/lib/ember/tests/)
+	$(if $(wildcard tests/demo/*.sh),install -m 755 $(wildcard tests/demo/*.sh) $(DESTDIR)/usr/lib/ember/tests/)
 
 # --- Unit tests: tests/unit/AREA/NAME.c with the pure objects of its area ------------------------
 # daemon: all but main() and what needs the kernel at link time (the skeleton).

@@ -4,6 +4,6 @@
 dir=$(dirname "$0")
 status=0
 for kind in flip drop; do
-	"$dir/migrate_check" --seconds 8 --pages 4096 --break "$kind" || status=1
+	"$dir/migrate_check" --seconds 15 --pages 4096 --break "$kind" || status=1
 done
 exit $status

@@ -77,12 +77,30 @@ static void seconds_have_decimals(void **state)
 	assert_int_equal(parse_u64("12K", &ns), -EINVAL);
 }
 
+static void decimals_are_plain(void **state)
+{
+	static const char *const bad[] = {"", "-1", "1e3", "inf", "1.1.1", " 1", "1 ", "0.99x"};
+	double value = 7;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		print_message("\"%s\"\n", bad[i]);
+		assert_int_equal(parse_decimal(bad[i], &value), -EINVAL);
+		assert_true(value == 7);
+	}
+	assert_int_equal(parse_decimal("0.99", &value), 0);
+	assert_true(value == 0.99);
+	assert_int_equal(parse_decimal("2", &value), 0);
+	assert_true(value == 2);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(bytes_have_units),
 	    cmocka_unit_test(shares_go_from_0_to_1),
 	    cmocka_unit_test(seconds_have_decimals),
+	    cmocka_unit_test(decimals_are_plain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -65,7 +65,7 @@ int parse_bytes(const char *text, uint64_t *ret)
 }
 
 /* Digits with one point at most; strtod() alone would take "nan", "1e9" and blanks. */
-static int parse_decimal(const char *text, const char **end, double *ret)
+static int parse_decimal_part(const char *text, const char **end, double *ret)
 {
 	size_t len = strspn(text, "0123456789.");
 
@@ -81,7 +81,7 @@ int parse_share(const char *text, double *ret)
 	const char *end;
 	double value;
 
-	if (parse_decimal(text, &end, &value) < 0)
+	if (parse_decimal_part(text, &end, &value) < 0)
 		return -EINVAL;
 	if (*end == '%') {
 		value /= 100;
@@ -93,12 +93,22 @@ int parse_share(const char *text, double *ret)
 	return 0;
 }
 
-int parse_seconds_ns(const char *text, uint64_t *ret)
+int parse_decimal(const char *text, double *ret)
 {
 	const char *end;
 	double value;
 
-	if (parse_decimal(text, &end, &value) < 0 || *end || value > 1e9)
+	if (parse_decimal_part(text, &end, &value) < 0 || *end)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+int parse_seconds_ns(const char *text, uint64_t *ret)
+{
+	double value;
+
+	if (parse_decimal(text, &value) < 0 || value > 1e9)
 		return -EINVAL;
 	*ret = (uint64_t)llround(value * 1e9);
 	return 0;

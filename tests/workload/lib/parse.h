@@ -20,4 +20,7 @@ int parse_share(const char *text, double *ret);
 /* Seconds >= 0 with decimals: "0.5", "20". */
 int parse_seconds_ns(const char *text, uint64_t *ret);
 
+/* A number >= 0 with decimals: "0.99", "2". */
+int parse_decimal(const char *text, double *ret);
+
 #endif /* WORKLOAD_PARSE_H */
