@@ -2,14 +2,16 @@
 /*
  * Accessed bits are exact: each round a target touches a known set of pages, and the
  * scan after it must say exactly these, none missing, none extra. For a quiet target, one
- * that is switched away from its CPU all the time, one with threads on all CPUs, and one
- * on huge pages (where a touched page means a touched region).
+ * that is switched away from its CPU all the time, one that never leaves it, one with
+ * threads on all CPUs, and one on huge pages (where a touched page means a touched region).
  *
  * Nobody else may clear accessed bits meanwhile; see docs/sampling.md on DAMON_STAT.
  */
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "tests/lib/sampling.h"
 #include "tests/lib/target.h"
@@ -137,12 +139,26 @@ static uint32_t nr_exact_rounds(struct ember_sampler *sampler, struct target *ta
 	return nr_exact;
 }
 
+/* A spinning target has the last CPU to itself, so that nothing but a flush empties its TLB. */
+static void stay_on_cpus(int nr)
+{
+	cpu_set_t cpus;
+	int cpu;
+
+	CPU_ZERO(&cpus);
+	for (cpu = 0; cpu < nr; cpu++)
+		CPU_SET(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
+		die("FAIL: affinity");
+}
+
 static bool run_case(struct ember_sampler *sampler, const struct case_ *c)
 {
 	struct target *target = target_start(&c->target);
 	struct totals totals = {};
 	uint32_t nr_exact;
 
+	stay_on_cpus(c->target.spinning ? 1 : CPU_SETSIZE);
 	printf("%s: %u pages of %u touched per round; expect %s\n", c->name, c->nr_touched,
 	       c->target.nr_pages,
 	       c->flags & EMBER_SCAN_FLUSH ? "all of them seen and no other, in every round"
@@ -156,6 +172,7 @@ static bool run_case(struct ember_sampler *sampler, const struct case_ *c)
 	if (c->target.huge && totals.nr_pmd_recs == 0)
 		die("FAIL: no huge page in the huge area");
 	target_stop(target);
+	stay_on_cpus(CPU_SETSIZE);
 	return (nr_exact == NR_ROUNDS) == !!(c->flags & EMBER_SCAN_FLUSH);
 }
 
@@ -170,8 +187,12 @@ static const struct case_ cases[] = {
     {"threads", {.nr_pages = AREA, .nr_threads = 4}, 1000, FLUSHED},
     {"threads, switching", {.nr_pages = AREA, .nr_threads = 4, .switching = true}, 1000, FLUSHED},
     {"huge", {.nr_pages = AREA, .nr_threads = 2, .huge = true}, 8, FLUSHED},
+    {"spinning", {.nr_pages = AREA, .nr_threads = 1, .spinning = true}, 100, FLUSHED},
     /* The opposite is expected: shows that the test sees what a flush is for. */
-    {"quiet, no flush", {.nr_pages = AREA, .nr_threads = 1}, 100, EMBER_SCAN_CLEAR},
+    {"spinning, no flush",
+     {.nr_pages = AREA, .nr_threads = 1, .spinning = true},
+     100,
+     EMBER_SCAN_CLEAR},
 };
 
 int main(void)
@@ -181,6 +202,8 @@ int main(void)
 	size_t i;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		die("FAIL: two CPUs are needed");
 	stop_other_aging();
 	sampler = start_sampler();
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)

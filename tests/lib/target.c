@@ -136,6 +136,8 @@ static void touch(uint32_t page, bool write)
 
 static void give_way(const struct target *target)
 {
+	if (target->config.spinning)
+		return;
 	usleep(target->config.switching ? 1 : 500);
 }
 
@@ -178,6 +180,16 @@ static void map_area(const struct target_config *config)
 		touch(page, true);
 }
 
+static void pin(int cpu)
+{
+	cpu_set_t cpus;
+
+	CPU_ZERO(&cpus);
+	CPU_SET(cpu, &cpus);
+	if (sched_setaffinity(0, sizeof(cpus), &cpus) < 0)
+		die("FAIL: no CPU %d", cpu);
+}
+
 static void run_target(const struct target *target)
 {
 	struct worker workers[MAX_THREADS];
@@ -185,6 +197,8 @@ static void run_target(const struct target *target)
 	uint32_t i;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (target->config.spinning)
+		pin(sysconf(_SC_NPROCESSORS_ONLN) - 1);
 	map_area(&target->config);
 	for (i = 0; i < target->config.nr_threads; i++)
 		workers[i] = (struct worker){.target = target, .index = i};
@@ -198,11 +212,7 @@ static void run_target(const struct target *target)
 /* Takes a CPU whenever the process gives way there, with an address space of its own. */
 static void run_partner(uint32_t index)
 {
-	cpu_set_t cpus;
-
-	CPU_ZERO(&cpus);
-	CPU_SET(index % sysconf(_SC_NPROCESSORS_ONLN), &cpus);
-	sched_setaffinity(0, sizeof(cpus), &cpus);
+	pin(index % sysconf(_SC_NPROCESSORS_ONLN));
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;)
 		sched_yield();

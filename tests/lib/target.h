@@ -18,6 +18,7 @@ struct target_config {
 	uint32_t nr_threads; /* they share out the pages of a round */
 	bool huge;           /* MADV_HUGEPAGE, else MADV_NOHUGEPAGE */
 	bool switching;      /* change places with other processes all the time, also when idle */
+	bool spinning;       /* never leave the last CPU, also when idle; the caller stays off it */
 };
 
 struct target;
