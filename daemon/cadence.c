@@ -13,7 +13,7 @@
 
 /* While much is out of place: so many readings in a period, for so many times the budget. */
 #define BUSY_READINGS 6
-#define BUSY_BUDGET 4
+#define BUSY_BUDGET 10
 
 /* A scan over an interval in which a page at the threshold is touched so often tells nothing. */
 #define SATURATED_TOUCHES 4

@@ -144,7 +144,7 @@ static void test_more_readings_while_unsettled(void **state)
 	assert_in_range(r.plans, 19, 21);
 }
 
-/* Whatever a scan costs, the share of a CPU stays within the budget (four times while unsettled).
+/* Whatever a scan costs, the share of a CPU stays within the budget (ten times while unsettled).
  */
 static void test_budget(void **state)
 {
@@ -166,7 +166,7 @@ static void test_budget(void **state)
 				    "%llu ms a scan, %g Hz, %ssettled: %.2f %% of a CPU\n",
 				    (unsigned long long)costs_ms[i], rates[k], settled ? "" : "un",
 				    share * 100);
-				assert_true(share <= (settled ? 0.031 : 0.124));
+				assert_true(share <= (settled ? 0.031 : 0.31));
 				assert_true(r.plans > 0);
 			}
 }
