@@ -21,8 +21,8 @@
 
 /*
  * Workers that share one request. One page costs much more bookkeeping than copying,
- * so one CPU does not use up the bandwidth between two memories; two hands move
- * dense pages at nearly twice the rate, and leave most CPUs to the target.
+ * so one CPU does not use up the bandwidth between two memories. Two hands leave
+ * most CPUs to the target.
  */
 #define NR_HANDS 2U
 
