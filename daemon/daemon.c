@@ -42,7 +42,6 @@ struct ember_daemon {
 	struct ember_status status; /* scratch: large */
 	char policy_error[512];
 	uint64_t policy_loaded_ns;
-	enum ember_exit exit_status;
 };
 
 static uint64_t now_ns(void)

@@ -199,11 +199,16 @@ static void consider_each(uint32_t tgid, void *userdata)
 	consider(userdata, tgid);
 }
 
+static struct ember_cadence_params cadence_params(const struct ember_engine *e)
+{
+	return (struct ember_cadence_params){.period_ns = e->policy->global.period_ns,
+					     .cpu_budget_bp = e->policy->global.cpu_budget_bp};
+}
+
 static void apply_policy(struct ember_engine *e)
 {
 	const struct ember_policy_global *g = &e->policy->global;
-	struct ember_cadence_params params = {.period_ns = g->period_ns,
-					      .cpu_budget_bp = g->cpu_budget_bp};
+	struct ember_cadence_params params = cadence_params(e);
 	struct ember_process *process;
 
 	ember_cadence_set(&e->cadence, &params);
@@ -789,8 +794,7 @@ static int open_kernel_side(struct ember_engine *e, enum ember_engine_reason *re
 
 static int init_state(struct ember_engine *e)
 {
-	struct ember_cadence_params params = {.period_ns = e->policy->global.period_ns,
-					      .cpu_budget_bp = e->policy->global.cpu_budget_bp};
+	struct ember_cadence_params params = cadence_params(e);
 	uint64_t bandwidth = e->policy->global.bandwidth_bytes_per_s;
 
 	e->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
