@@ -5,9 +5,12 @@
  * A process is (tgid, start_boottime, self_exec_id): the number alone is reused, and
  * exec keeps number and start time but replaces all memory.
  *
- * Guarantees: exactly one EXIT for a tracked process, when its last thread leaves; no
- * event for threads. What is lost for want of room in the ring is counted; a tracked
- * process that left unheard is found out by the next scan (EMBER_STOP_GONE, -ESRCH).
+ * Guarantees: at most one EXIT for a tracked process, when its last thread leaves; no
+ * event for threads. What is lost for want of room in the ring is counted, and so is
+ * the run that the kernel leaves out: it does not start a program that is on this CPU
+ * already, and where tracepoints can be preempted (7.3) that happens when two processes
+ * end at once (recursion_misses of the program). A tracked process that left unheard is
+ * found out by the next scan (EMBER_STOP_GONE, -ESRCH).
  */
 #include "ember.bpf.h"
 

@@ -10,9 +10,9 @@ static __always_inline void count(__u32 stat)
 {
 	__u64 *value = bpf_map_lookup_elem(&stats, &stat);
 
-	/* Own CPU, and not interrupted by another of these programs: += is enough. */
+	/* Of this CPU, but since 7.0 a program may be preempted by another of these. */
 	if (value)
-		(*value)++;
+		__sync_fetch_and_add(value, 1);
 }
 
 /* Threads of a process share the id: exec ends all but the one that called it. */

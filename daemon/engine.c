@@ -628,7 +628,7 @@ static void tell_cost(struct ember_engine *e)
 		status->nr_events_lost =
 		    stats.counters[EMBER_STAT_lost_fork] + stats.counters[EMBER_STAT_lost_exec] +
 		    stats.counters[EMBER_STAT_lost_exit] + stats.counters[EMBER_STAT_lost_fault] +
-		    stats.counters[EMBER_STAT_lost_grow];
+		    stats.counters[EMBER_STAT_lost_grow] + stats.nr_missed;
 	}
 }
 

@@ -366,7 +366,7 @@ static int read_counters(struct ember_sampler *sampler, uint64_t counters[static
 	return 0;
 }
 
-static int add_cost(int prog_fd, struct ember_sampler_stats *stats)
+static int add_prog(int prog_fd, struct ember_sampler_stats *stats)
 {
 	struct bpf_prog_info info = {};
 	__u32 info_bytes = sizeof(info);
@@ -375,10 +375,11 @@ static int add_cost(int prog_fd, struct ember_sampler_stats *stats)
 		return -errno;
 	stats->run_ns += info.run_time_ns;
 	stats->nr_runs += info.run_cnt;
+	stats->nr_missed += info.recursion_misses;
 	return 0;
 }
 
-static int read_cost(struct ember_sampler *sampler, struct ember_sampler_stats *stats)
+static int read_progs(struct ember_sampler *sampler, struct ember_sampler_stats *stats)
 {
 	const int prog_fds[NR_PROGS] = {
 	    sampler->skel->progs.ember_fault.prog_fd,
@@ -391,7 +392,7 @@ static int read_cost(struct ember_sampler *sampler, struct ember_sampler_stats *
 	int i, r;
 
 	for (i = 0; i < NR_PROGS; i++) {
-		r = add_cost(prog_fds[i], stats);
+		r = add_prog(prog_fds[i], stats);
 		if (r < 0)
 			return r;
 	}
@@ -408,7 +409,7 @@ int ember_sampler_stats(struct ember_sampler *sampler, struct ember_sampler_stat
 	r = read_counters(sampler, stats.counters);
 	if (r < 0)
 		return r;
-	r = read_cost(sampler, &stats);
+	r = read_progs(sampler, &stats);
 	if (r < 0)
 		return r;
 	*ret = stats;

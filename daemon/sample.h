@@ -132,6 +132,12 @@ int ember_sampler_scan(struct ember_sampler *sampler, const struct ember_proc_id
 struct ember_sampler_stats {
 	uint64_t counters[EMBER_NR_STATS]; /* enum ember_stat, all CPUs */
 	/*
+	 * Runs that the kernel left out, since it does not start a program on a CPU where
+	 * that program is preempted: as many events may have been lost, unseen. Scans find
+	 * them out later, like events without room in the ring.
+	 */
+	uint64_t nr_missed;
+	/*
 	 * Time and runs of all programs. Counted by the kernel only while
 	 * kernel.bpf_stats_enabled is 1 or the caller may switch it on (CAP_SYS_ADMIN);
 	 * scans report their own time in any case.
