@@ -165,7 +165,8 @@ install-tests: tests
 
 # --- Unit tests: tests/unit/AREA/NAME.c with the pure objects of its area ------------------------
 # daemon: all but main() and what needs the kernel at link time (the skeleton).
-UNIT_DAEMON_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out daemon/main.c daemon/sample.c daemon/engine.c daemon/daemon.c,$(DAEMON_SRC)))
+DAEMON_KERNEL_SRC := $(addprefix daemon/,main.c daemon.c sample.c engine.c follow.c scan.c move.c report.c)
+UNIT_DAEMON_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(DAEMON_KERNEL_SRC),$(DAEMON_SRC)))
 UNIT_CTL_OBJ      := $(patsubst %.c,$(OBJ)/%.o,$(filter-out ctl/main.c,$(CTL_SRC)))
 UNIT_HELPER_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out helper/main.c,$(HELPER_SRC)))
 UNIT_TIERSCOPE_OBJ :=  # these tests include the source that they test

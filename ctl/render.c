@@ -434,8 +434,11 @@ static void print_scanning(const struct render *r, sd_json_variant *c)
 	fprintf(r->out, "  scans     %" PRIu64 ", one %s on average, the last %s;", scans,
 		duration(scans ? num(c, "scan_ns") / scans : 0).s,
 		duration(num(c, "last_scan_ns")).s);
-	fprintf(r->out, " every %s over windows of %s\n", duration(num(c, "period_ns")).s,
-		duration(num(c, "window_ns")).s);
+	fprintf(r->out, " every %s", duration(num(c, "period_ns")).s);
+	if (num(c, "stretched_ns") > num(c, "period_ns"))
+		fprintf(r->out, ", stretched to %s by cpu_budget,",
+			duration(num(c, "stretched_ns")).s);
+	fprintf(r->out, " over windows of %s\n", duration(num(c, "window_ns")).s);
 	fprintf(r->out, "  tables    %" PRIu64 " read, %" PRIu64 " skipped untouched (%.1f %%)\n",
 		read, skipped, percent(skipped, read + skipped));
 	fprintf(r->out, "  flushes   %" PRIu64 " CPUs interrupted\n", num(c, "flush_cpus"));

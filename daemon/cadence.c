@@ -48,6 +48,7 @@ void ember_cadence_init(struct ember_cadence *c, const struct ember_cadence_para
 void ember_cadence_set(struct ember_cadence *c, const struct ember_cadence_params *params)
 {
 	c->params = *params;
+	c->period_ns = params->period_ns;
 	if (!c->params.min_window_ns)
 		c->params.min_window_ns = DEFAULT_MIN_WINDOW_NS;
 	if (!c->params.full_every)
@@ -71,7 +72,7 @@ static void adapt_window(struct ember_cadence *c, uint8_t threshold_level)
 	if (min < 2 * c->scan_wall_ns)
 		min = 2 * c->scan_wall_ns;
 	want = clamp_u64(want, c->window_ns / 2, c->window_ns * 2);
-	c->window_ns = clamp_u64(want, min, c->params.period_ns);
+	c->window_ns = clamp_u64(want, min, c->period_ns);
 }
 
 static uint64_t average(uint64_t old, uint64_t new)
@@ -149,12 +150,12 @@ static void warm_step(struct ember_cadence *c, struct ember_cadence_step *step)
 
 static void opening_step(struct ember_cadence *c, struct ember_cadence_step *step)
 {
-	uint64_t windows, rest, all;
+	uint64_t windows, rest;
 
 	c->left = plan_readings(c);
 	windows = c->left * c->window_ns;
-	all = period(c, c->left + 1, budget_times(c));
-	rest = all > windows ? all - windows : 0;
+	c->period_ns = period(c, c->left + 1, budget_times(c));
+	rest = c->period_ns > windows ? c->period_ns - windows : 0;
 	step->role = EMBER_SCAN_CLEARING;
 	step->next_scan_in_ns = rest;
 	step->score = rest / c->window_ns < SATURATED_TOUCHES * WINDOWS_PER_TOUCH;
@@ -165,7 +166,8 @@ static void reading_step(struct ember_cadence *c, struct ember_cadence_step *ste
 {
 	if (one_scan_per_period(c) && !c->opened) {
 		c->left = 1;
-		step->next_scan_in_ns = period(c, 1, budget_times(c));
+		c->period_ns = period(c, 1, budget_times(c));
+		step->next_scan_in_ns = c->period_ns;
 	} else {
 		step->next_scan_in_ns = c->window_ns;
 	}
@@ -193,6 +195,7 @@ struct ember_cadence_step ember_cadence_next(struct ember_cadence *c,
 	else
 		opening_step(c, &step);
 	step.window_ns = c->window_ns;
+	step.period_ns = c->period_ns;
 	step.prior_level = ember_level_of_interval(c->window_ns * WINDOWS_PER_TOUCH);
 	return step;
 }

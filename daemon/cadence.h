@@ -42,6 +42,7 @@ enum ember_scan_role {
 struct ember_cadence_step {
 	uint64_t next_scan_in_ns; /* from the start of the last one */
 	uint64_t window_ns;       /* in force */
+	uint64_t period_ns;       /* in force: the policy's, or longer for the CPU budget's sake */
 	uint32_t scan_flags;      /* EMBER_SCAN_* */
 	uint8_t role;             /* enum ember_scan_role */
 	uint8_t prior_level;      /* for its ember_scan_info */
@@ -53,6 +54,7 @@ struct ember_cadence_step {
 struct ember_cadence {
 	struct ember_cadence_params params;
 	uint64_t window_ns;
+	uint64_t period_ns;    /* in force */
 	uint64_t scan_cost_ns; /* of one scan with what follows it, averaged */
 	uint64_t scan_wall_ns;
 	uint32_t nr_periods;

@@ -108,11 +108,12 @@ int ember_sampler_event_fd(const struct ember_sampler *sampler);
 typedef int (*ember_event_handler)(const struct ember_event *event, void *userdata);
 
 /**
- * ember_sampler_consume - hand all waiting events to @handler, in order
+ * ember_sampler_consume - hand waiting events to @handler, in order
+ * @max: so many at most
  *
  * Never blocks. Return: number of events, or what @handler returned if negative.
  */
-int ember_sampler_consume(struct ember_sampler *sampler, ember_event_handler handler,
+int ember_sampler_consume(struct ember_sampler *sampler, size_t max, ember_event_handler handler,
 			  void *userdata);
 
 /**

@@ -157,7 +157,7 @@ void ember_score_begin(struct ember_score_pass *pass, struct ember_regions *rs,
 		    rs->info_rest_q8 + ember_gain_info_q8(info->prior_level + pass->gain_offset);
 		pass->info_clock = rs->info_clock + (pass->info_rest_q8 >> 8);
 	}
-	for (uint32_t i = 0; i < rs->nr; i++)
+	for (uint32_t i = 0; !info->part && i < rs->nr; i++)
 		rs->regions[i].seen = 0;
 }
 
@@ -373,7 +373,7 @@ void ember_score_end(struct ember_score_pass *pass, bool complete)
 	struct ember_regions *rs = pass->regions;
 	uint32_t full = EMBER_SCAN_FULL | EMBER_SCAN_COLD;
 
-	if (!complete || pass->stats.nr_nomem || pass->stats.nr_refused)
+	if (pass->info.part || !complete || pass->stats.nr_nomem || pass->stats.nr_refused)
 		return;
 	calibrate_unseen(pass);
 	if (pass->info.interval_ns) {

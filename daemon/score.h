@@ -27,6 +27,11 @@ struct ember_scan_info {
 	 * learnt, heat is not.
 	 */
 	uint64_t interval_ns;
+	/*
+	 * A look at a part of the process only, perhaps in the middle of another pass: it does
+	 * not end complete, and leaves alone what the other pass knows to have been seen.
+	 */
+	bool part;
 	uint32_t flags;      /* EMBER_SCAN_FULL | EMBER_SCAN_COLD as given to the kernel side */
 	uint8_t prior_level; /* what an unknown page is taken for: ember_cadence gives it */
 	struct ember_calibration *calibration; /* learns from this scan; may be NULL */

@@ -73,6 +73,7 @@ struct ember_status {
 
 	/* What looking and moving costs, since the start unless said otherwise. */
 	uint64_t period_ns;
+	uint64_t stretched_ns;	 /* the period in force: longer if the CPU budget demands it */
 	uint64_t window_ns;	 /* in force */
 	uint64_t nr_scans;	 /* of all processes */
 	uint64_t scan_ns;	 /* inside the access-bit primitive */

@@ -69,6 +69,7 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     COMMENT("Inside the access-bit primitive"), INT(scan_ns),
     COMMENT("The last scan of all processes"), INT(last_scan_ns), INT(scans),
     COMMENT("One plan per period"), INT(period_ns),
+    COMMENT("The period in force: longer if the CPU budget demands it"), INT(stretched_ns),
     COMMENT("Between the two looks that tell busy pages from very busy ones"), INT(window_ns),
     COMMENT("Page tables; skipped: untouched as a whole"), INT(tables_read), INT(tables_skipped),
     COMMENT("CPUs interrupted for TLB flushes"), INT(flush_cpus), INT(faults_sampled),

@@ -57,7 +57,7 @@ static const char golden[] =
     "      \"applied_pages\": 0, \"refused\": [] } ],"
     "  \"cost\": { \"cpu_share_bp\": 137, \"cpu_ns\": 41000000000, \"move_ns\": 2500000000,"
     "    \"scan_ns\": 20000000000, \"last_scan_ns\": 9000000, \"scans\": 2000,"
-    "    \"period_ns\": 1000000000, \"window_ns\": 60000000, \"tables_read\": 100,"
+    "    \"period_ns\": 1000000000, \"stretched_ns\": 4000000000, \"window_ns\": 60000000, \"tables_read\": 100,"
     "    \"tables_skipped\": 900, \"flush_cpus\": 4242, \"faults_sampled\": 77,"
     "    \"events_lost\": 3, \"metadata_bytes\": 65536 },"
     "  \"numa_balancing\": { \"mode\": 0, \"saved_mode\": 1, \"conflict\": false,"
@@ -145,7 +145,8 @@ static void figures_are_told(void **state)
 	    "        131072  placed        already there",
 	    "1.37 % of one CPU over the last minute",
 	    "41.0 s in the daemon (20.0 s inside scans), 2.5 s moving in the module",
-	    "2000, one 10.0 ms on average, the last 9.0 ms; every 1.0 s over windows of 60.0 ms",
+	    "2000, one 10.0 ms on average, the last 9.0 ms; every 1.0 s, stretched to 4.0 s by "
+	    "cpu_budget, over windows of 60.0 ms",
 	    "100 read, 900 skipped untouched (90.0 %)",
 	    "4242 CPUs interrupted",
 	    "77 sampled",

@@ -171,6 +171,25 @@ static void test_budget(void **state)
 			}
 }
 
+/* A dear scan stretches the period; slow pages are then still read with one scan a period. */
+static void test_stretched_period(void **state)
+{
+	struct ember_cadence c = make(300);
+	struct result r;
+
+	(void)state;
+	run(&c, 300 * SEC, 0.05, 120 * MSEC, true);
+	r = run(&c, 400 * SEC, 0.05, 120 * MSEC, true);
+	assert_int_equal(r.last.period_ns, 4 * SEC);
+	assert_int_equal(r.last.window_ns, 4 * SEC);
+	assert_int_equal(r.scans, r.plans);
+	assert_int_equal(r.scans, 100);
+	run(&c, 300 * SEC, 0.05, MSEC, true);
+	r = run(&c, 20 * SEC, 0.05, MSEC, true);
+	assert_int_equal(r.last.period_ns, SEC);
+	assert_int_equal(r.last.window_ns, SEC);
+}
+
 /* A clearing scan after a long pause says little; it is scored only where it says something. */
 static void test_saturated_intervals_are_not_scored(void **state)
 {
@@ -215,6 +234,7 @@ int main(void)
 	    cmocka_unit_test(test_settled),
 	    cmocka_unit_test(test_more_readings_while_unsettled),
 	    cmocka_unit_test(test_budget),
+	    cmocka_unit_test(test_stretched_period),
 	    cmocka_unit_test(test_saturated_intervals_are_not_scored),
 	    cmocka_unit_test(test_warm_up_again),
 	};

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The state of the engine thread, shared by the files that make up its stages and by no
+ * other: follow (who), scan (sample and score), move (plan, execute, account), report.
+ */
+#ifndef EMBER_ENGINE_STATE_H
+#define EMBER_ENGINE_STATE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdint.h>
+#include <time.h>
+
+#include "cadence.h"
+#include "cooldown.h"
+#include "engine.h"
+#include "mover.h"
+#include "plan.h"
+#include "process.h"
+#include "quota.h"
+#include "score.h"
+
+#define NSEC_PER_MSEC 1000000ULL
+#define NSEC_PER_SEC 1000000000ULL
+#define PAGE_BYTES 4096ULL
+
+/* Events that wait to be handled; more wait in the ring. */
+#define EMBER_MAX_EVENTS 1024
+
+/* CPU share is told over the last minute. */
+#define NR_CPU_SAMPLES 61
+
+struct cpu_sample {
+	uint64_t time_ns;
+	uint64_t cpu_ns; /* daemon and module */
+};
+
+struct ember_engine {
+	struct ember_engine_config config;
+	pthread_t thread;
+	int wake_fd;  /* messages for the thread */
+	int ended_fd; /* the thread ended by itself */
+	atomic_bool stop;
+	_Atomic uint64_t heartbeat_ns;
+
+	pthread_mutex_t lock;
+	struct ember_policy *new_policy; /* under lock */
+	struct ember_status published;	 /* under lock */
+
+	/* Below: the thread's own. */
+	struct ember_policy *policy;
+	struct ember_topology topo;
+	struct ember_sampler *sampler;
+	struct ember_movers *movers;
+	struct ember_process_table processes;
+	struct ember_event events[EMBER_MAX_EVENTS]; /* of lives, not handled yet */
+	uint32_t nr_events;
+	struct ember_cadence cadence;
+	struct ember_calibration calibration;
+	struct ember_cadence_obs obs;
+	struct ember_cadence_step step;
+	struct ember_plan plan;
+	struct ember_plan_proc *plan_procs;
+	uint32_t nr_plan_procs_alloc;
+	struct ember_account account;
+	struct ember_cooldown cooldown;
+	struct ember_quota quota[EMBER_NR_DIRECTIONS];
+	uint64_t rate[EMBER_NR_DIRECTIONS]; /* bytes/s that movers achieve, averaged */
+	uint64_t inflight[EMBER_NR_DIRECTIONS]; /* bytes */
+	uint64_t last_scan_ns; /* start of the last scan of all processes */
+	uint64_t next_scan_ns;
+	struct cpu_sample cpu[NR_CPU_SAMPLES];
+	uint32_t nr_cpu;
+	struct ember_status status; /* under construction */
+};
+
+static inline uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;
+}
+
+static inline uint64_t now_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+#endif /* EMBER_ENGINE_STATE_H */

@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "follow.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "log.h"
+
+/* A new process or area of this share of all tracked memory starts the sampling ladder again. */
+#define WARM_UP_SHARE 8 /* one in 8 */
+
+static void drop(struct ember_engine *e, struct ember_process *process)
+{
+	ember_sampler_untrack(e->sampler, &process->id);
+	ember_process_remove(&e->processes, process);
+}
+
+void ember_follow_refresh(struct ember_engine *e, struct ember_process *process)
+{
+	struct ember_proc facts;
+
+	if (ember_proc_read(e->config.proc_root, process->id.tgid, &facts) == 0)
+		process->facts = facts;
+	process->home = ember_proc_home(e->config.proc_root, process->id.tgid, &e->topo);
+}
+
+static const struct ember_rule *rule_for(const struct ember_engine *e,
+					 const struct ember_proc *facts)
+{
+	const struct ember_proc_facts query = {
+	    .comm = facts->comm,
+	    .exe = facts->exe[0] ? facts->exe : NULL,
+	    .cgroup = facts->cgroup[0] ? facts->cgroup : NULL,
+	    .uid = facts->uid,
+	    .rss_bytes = facts->rss_bytes,
+	};
+	const struct ember_rule *rule = ember_policy_match(e->policy, &query);
+
+	return rule && rule->action == EMBER_ACTION_FOLLOW ? rule : NULL;
+}
+
+/* Memory of followed processes as of the last plan. */
+static uint64_t tracked_bytes(const struct ember_engine *e)
+{
+	uint64_t bytes = 0;
+
+	for (int tier = 0; tier < e->topo.nr_tiers; tier++)
+		bytes += e->plan.nr_on_tier[tier] * PAGE_BYTES;
+	return bytes;
+}
+
+/* A process that began, executed or grew: follow it if a rule says so. */
+static void consider(struct ember_engine *e, uint32_t tgid)
+{
+	struct ember_process *old = ember_process_find(&e->processes, tgid), *process;
+	const struct ember_rule *rule;
+	struct ember_proc facts;
+	struct ember_proc_id id;
+
+	if (tgid == (uint32_t)getpid() ||
+	    ember_proc_read(e->config.proc_root, tgid, &facts) < 0 || !facts.rss_bytes)
+		return;
+	rule = rule_for(e, &facts);
+	if (!rule || ember_sampler_identify(e->sampler, tgid, &id) < 0)
+		return;
+	if (old && ember_proc_id_equal(&old->id, &id))
+		return;
+	if (old)
+		drop(e, old);
+	/* Between the two it may have executed something else: the next event says so. */
+	if (ember_sampler_track(e->sampler, &id) < 0)
+		return;
+	process = ember_process_add(&e->processes, &id, &facts, rule);
+	if (!process) {
+		ember_sampler_untrack(e->sampler, &id);
+		return;
+	}
+	process->home = ember_proc_home(e->config.proc_root, tgid, &e->topo);
+	log_debug("following %u by rule \"%s\": %" PRIu64 " MiB", tgid, process->rule,
+		  facts.rss_bytes >> 20);
+	if (facts.rss_bytes * WARM_UP_SHARE > tracked_bytes(e))
+		ember_cadence_warm_up(&e->cadence);
+	e->next_scan_ns = now_ns();
+}
+
+static void consider_each(uint32_t tgid, void *userdata)
+{
+	consider(userdata, tgid);
+}
+
+void ember_follow_gone(struct ember_engine *e, struct ember_process *process)
+{
+	uint32_t tgid = process->id.tgid;
+
+	drop(e, process);
+	consider(e, tgid);
+}
+
+void ember_follow_search(struct ember_engine *e)
+{
+	ember_proc_for_each(e->config.proc_root, consider_each, e);
+}
+
+void ember_follow_apply_policy(struct ember_engine *e)
+{
+	for (uint32_t i = 0; i < e->processes.nr;) {
+		struct ember_process *process = e->processes.procs[i];
+		const struct ember_rule *rule = rule_for(e, &process->facts);
+
+		if (!rule) {
+			drop(e, process);
+			continue;
+		}
+		process->weight = rule->weight;
+		snprintf(process->rule, sizeof(process->rule), "%s", rule->name);
+		i++;
+	}
+	ember_follow_search(e);
+}
+
+/* One event of a life; may drop processes. */
+static void handle_event(struct ember_engine *e, const struct ember_event *event)
+{
+	struct ember_process *process = ember_process_find(&e->processes, event->tgid);
+
+	switch (event->type) {
+	case EMBER_EVENT_FORK:
+	case EMBER_EVENT_GROW:
+		consider(e, event->tgid);
+		break;
+	case EMBER_EVENT_EXEC:
+	case EMBER_EVENT_EXIT:
+		if (process && process->id.start_boottime_ns == event->start_boottime_ns)
+			drop(e, process);
+		if (event->type == EMBER_EVENT_EXEC)
+			consider(e, event->tgid);
+		break;
+	}
+}
+
+static int take_event(const struct ember_event *event, void *userdata)
+{
+	struct ember_engine *e = userdata;
+	struct ember_process *process;
+
+	if (event->type != EMBER_EVENT_FAULT) {
+		e->events[e->nr_events++] = *event;
+		return 0;
+	}
+	process = ember_process_find(&e->processes, event->tgid);
+	if (process)
+		ember_process_note_fault(process, event->arg, now_ns());
+	return 0;
+}
+
+void ember_follow_take_events(struct ember_engine *e)
+{
+	/* What finds no room here waits in the ring. */
+	ember_sampler_consume(e->sampler, EMBER_MAX_EVENTS - e->nr_events, take_event, e);
+}
+
+void ember_follow_handle_events(struct ember_engine *e)
+{
+	for (uint32_t i = 0; i < e->nr_events; i++)
+		handle_event(e, &e->events[i]);
+	e->nr_events = 0;
+}

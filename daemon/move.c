@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "move.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "execute.h"
+#include "log.h"
+
+/* Moves of one request of the module; a job is one request. */
+#define REGIONS_PER_MOVE 16
+
+/* Before the first result: assume this rate of a mover. */
+#define FIRST_RATE_BYTES_PER_S (64ULL << 20)
+
+static int collect_plan_procs(struct ember_engine *e)
+{
+	struct ember_process *process;
+	uint32_t nr = 0;
+
+	if (e->nr_plan_procs_alloc < e->processes.nr) {
+		void *grown = reallocarray(e->plan_procs, e->processes.nr, sizeof(*e->plan_procs));
+
+		if (!grown)
+			return -ENOMEM;
+		e->plan_procs = grown;
+		e->nr_plan_procs_alloc = e->processes.nr;
+	}
+	ember_for_each_process (process, &e->processes)
+		e->plan_procs[nr++] = (struct ember_plan_proc){
+		    .id = process->id,
+		    .regions = &process->regions,
+		    .weight = process->weight,
+		    .allowed = process->facts.mems_allowed,
+		    .home = process->home,
+		    .frozen = process->untrackable,
+		    .frozen_why = EMBER_WHY_NOT_IGNORED,
+		};
+	return nr;
+}
+
+/* What may still be handed to the movers of one direction: the quota, and about a period's work. */
+static uint64_t direction_limit(struct ember_engine *e, int direction, uint64_t now)
+{
+	uint64_t quota = ember_quota_available(&e->quota[direction], now);
+	uint64_t rate = e->rate[direction] ? e->rate[direction] : FIRST_RATE_BYTES_PER_S;
+	uint64_t work = rate * (e->policy->global.period_ns / NSEC_PER_MSEC) / 1000;
+
+	work = work > e->inflight[direction] ? work - e->inflight[direction] : 0;
+	return quota < work ? quota : work;
+}
+
+static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
+{
+	uint64_t now = now_ns();
+
+	*limits = (struct ember_plan_limits){.max_regions_per_move = REGIONS_PER_MOVE,
+					     .calibration = &e->calibration};
+	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
+		limits->bytes[d] = direction_limit(e, d, now);
+	for (int node = 0; node < EMBER_MAX_NODES; node++) {
+		if (!e->topo.nodes[node].has_memory)
+			continue;
+		limits->reserve_bytes[node] =
+		    ember_policy_reserve_bytes(&e->policy->global, &e->topo.nodes[node]);
+		limits->inflight_bytes[node] = e->account.inflight_bytes[node];
+	}
+}
+
+static bool make_plan(struct ember_engine *e, struct ember_plan_limits *limits)
+{
+	int nr;
+
+	if (ember_topology_refresh(e->config.sys_root, e->config.proc_root, &e->topo) < 0)
+		return false;
+	nr = collect_plan_procs(e);
+	if (nr < 0)
+		return false;
+	set_limits(e, limits);
+	if (ember_plan_make(&e->plan, &e->topo, e->plan_procs, nr, limits, &e->cooldown, now_ns()) <
+	    0) {
+		log_warning("no memory for a plan, nothing moves in this round");
+		return false;
+	}
+	e->obs.planned = true;
+	e->obs.threshold_level = e->plan.threshold_level;
+	e->obs.settled = e->plan.settled;
+	e->status.nr_plans++;
+	return true;
+}
+
+static void execute(struct ember_engine *e, const struct ember_plan_limits *limits)
+{
+	uint64_t room[EMBER_MAX_NODES] = {};
+
+	if (e->config.observe_only || !e->plan.nr_moves)
+		return;
+	for (int node = 0; node < EMBER_MAX_NODES; node++) {
+		const struct ember_node *n = &e->topo.nodes[node];
+		uint64_t kept = n->high_watermark_bytes + limits->reserve_bytes[node] +
+				limits->inflight_bytes[node];
+
+		room[node] = n->has_memory && n->free_bytes > kept ? n->free_bytes - kept : 0;
+	}
+	for (uint32_t i = 0; i < e->plan.nr_moves; i++) {
+		const struct ember_move *move = &e->plan.moves[i];
+
+		ember_quota_take(&e->quota[move->direction], move->nr_pages * PAGE_BYTES);
+		e->inflight[move->direction] += move->nr_pages * PAGE_BYTES;
+	}
+	if (ember_execute_plan(&e->plan, e->plan_procs, room, e->movers, &e->account) < 0)
+		log_warning("no memory for moves, the rest of the plan is dropped");
+}
+
+static void learn_rate(struct ember_engine *e, const struct ember_job *job, uint64_t bytes)
+{
+	uint64_t *rate = &e->rate[job->move.direction], now;
+
+	/* Small requests measure the overhead of one request, not the rate. */
+	if (!job->time_ns || bytes < 64 * PAGE_BYTES)
+		return;
+	now = bytes * NSEC_PER_SEC / job->time_ns;
+	*rate = *rate ? (7 * *rate + now) / 8 : now;
+}
+
+void ember_move_account(struct ember_engine *e)
+{
+	struct ember_job *job;
+
+	while ((job = ember_movers_take_done(e->movers))) {
+		struct ember_process *process = ember_process_find_id(&e->processes, &job->move.id);
+		uint64_t asked = job->move.nr_pages * PAGE_BYTES, moved;
+		uint64_t *inflight = &e->inflight[job->move.direction];
+
+		moved = ember_account_result(&e->account, process ? &process->regions : NULL,
+					     &e->cooldown, &job->move, job->regions, job->runs,
+					     job->nr_runs, now_ns()) *
+			PAGE_BYTES;
+		ember_quota_refund(&e->quota[job->move.direction], asked - moved);
+		*inflight -= asked < *inflight ? asked : *inflight;
+		learn_rate(e, job, moved);
+		if (job->move.mover == EMBER_MOVER_MODULE)
+			e->status.move_ns += job->time_ns;
+		ember_job_free(job);
+	}
+}
+
+void ember_move_plan(struct ember_engine *e)
+{
+	struct ember_plan_limits limits;
+
+	if (make_plan(e, &limits))
+		execute(e, &limits);
+}
