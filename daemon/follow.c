@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "follow.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -146,7 +147,7 @@ static int take_event(const struct ember_event *event, void *userdata)
 
 	if (event->type != EMBER_EVENT_FAULT) {
 		e->events[e->nr_events++] = *event;
-		return 0;
+		return e->nr_events < EMBER_MAX_EVENTS ? 0 : -ENOBUFS;
 	}
 	process = ember_process_find(&e->processes, event->tgid);
 	if (process)
@@ -156,8 +157,9 @@ static int take_event(const struct ember_event *event, void *userdata)
 
 void ember_follow_take_events(struct ember_engine *e)
 {
-	/* What finds no room here waits in the ring. */
-	ember_sampler_consume(e->sampler, EMBER_MAX_EVENTS - e->nr_events, take_event, e);
+	/* What finds no room here waits in the ring: the handler ends the taking when full. */
+	if (e->nr_events < EMBER_MAX_EVENTS)
+		ember_sampler_consume(e->sampler, take_event, e);
 }
 
 void ember_follow_handle_events(struct ember_engine *e)

@@ -78,6 +78,10 @@ struct picker {
 	uint64_t left;     /* in all */
 	uint64_t *blocked; /* only count, by rank, what the cool-down holds back */
 	uint64_t nr_blocked;
+	bool passing[EMBER_LEVELS]; /* levels that pass, for spans of this base and size */
+	bool passing_known;
+	uint8_t passing_base;
+	uint8_t passing_size;
 };
 
 #define X(name, word, sentence) [EMBER_WHY_##name] = {word, sentence},
@@ -321,22 +325,46 @@ static uint8_t page_rank(const struct exchange_ctx *x, const struct ember_region
 	return ember_survey_rank(&x->w->survey, span, ember_region_page_level(r, page));
 }
 
-static bool too_cold(const struct exchange_ctx *x, const struct picker *p,
-		     const struct ember_region *r, const struct ember_region_span *span,
-		     unsigned int page)
+static bool level_passes(const struct exchange_ctx *x, const struct picker *p,
+			 const struct ember_region_span *span, uint8_t level)
 {
-	return p->direction == EMBER_PROMOTE &&
-	       ember_survey_too_cold(&x->w->survey, span, ember_region_page_level(r, page));
+	if (p->direction == EMBER_PROMOTE && ember_survey_too_cold(&x->w->survey, span, level))
+		return false;
+	return passes_cut(p, ember_survey_rank(&x->w->survey, span, level));
 }
 
-static bool pick_page(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
-		      const struct ember_region *r, const struct ember_region_span *span,
-		      unsigned int page)
+/* Worked out once for regions alike: nearly all of a process. */
+static const bool *passing_levels(const struct exchange_ctx *x, struct picker *p,
+				  const struct ember_region_span *span)
 {
-	uint8_t rank = page_rank(x, r, span, page);
+	if (p->passing_known && p->passing_base == span->base && p->passing_size == span->size)
+		return p->passing;
+	for (unsigned int level = 0; level < EMBER_LEVELS; level++)
+		p->passing[level] = level_passes(x, p, span, level);
+	p->passing_known = true;
+	p->passing_base = span->base;
+	p->passing_size = span->size;
+	return p->passing;
+}
 
-	return passes_cut(p, rank) && has_place(p, rank, 1) && !too_cold(x, p, r, span, page) &&
-	       !held_back(x, p, page_addr(r, page), proc, rank);
+/* Leave in @mask the pages whose level passes: most do not, so this comes first. */
+static void narrow_to_passing(const struct ember_region *r, const bool passing[EMBER_LEVELS],
+			      uint64_t mask[EMBER_PLANE_WORDS])
+{
+	if (!r->heat) {
+		if (!passing[r->level])
+			memset(mask, 0, EMBER_PLANE_WORDS * sizeof(*mask));
+		return;
+	}
+	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++) {
+		const uint8_t *heat = r->heat + w * 64;
+		uint64_t passed = 0;
+
+		for (uint64_t bits = mask[w]; bits; bits &= bits - 1)
+			passed |= (uint64_t)passing[heat[__builtin_ctzll(bits)]]
+				  << __builtin_ctzll(bits);
+		mask[w] = passed;
+	}
 }
 
 /* A huge page moves whole or not at all. */
@@ -347,7 +375,7 @@ static void pick_huge(const struct exchange_ctx *x, struct picker *p, uint32_t p
 	uint8_t rank = page_rank(x, r, span, 0);
 
 	if (weight(mask) == r->nr_present && has_place(p, rank, r->nr_present) &&
-	    pick_page(x, p, proc, r, span, 0))
+	    !held_back(x, p, r->addr, proc, rank))
 		take_place(p, rank, r->nr_present);
 	else
 		memset(mask, 0, EMBER_PLANE_WORDS * sizeof(*mask));
@@ -358,6 +386,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 		 const struct ember_region *r, const struct ember_region_span *span,
 		 uint64_t mask[EMBER_PLANE_WORDS])
 {
+	narrow_to_passing(r, passing_levels(x, p, span), mask);
 	if (r->order == EMBER_ORDER_PMD) {
 		pick_huge(x, p, proc, r, span, mask);
 		return;
@@ -365,9 +394,11 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
+			uint8_t rank = page_rank(x, r, span, page);
 
-			if (pick_page(x, p, proc, r, span, page))
-				take_place(p, page_rank(x, r, span, page), 1);
+			if (has_place(p, rank, 1) &&
+			    !held_back(x, p, page_addr(r, page), proc, rank))
+				take_place(p, rank, 1);
 			else
 				mask[w] &= ~(bits & -bits);
 		}

@@ -322,12 +322,12 @@ int ember_sampler_event_fd(const struct ember_sampler *sampler)
 	return ring_buffer__epoll_fd(sampler->ring);
 }
 
-int ember_sampler_consume(struct ember_sampler *sampler, size_t max, ember_event_handler handler,
+int ember_sampler_consume(struct ember_sampler *sampler, ember_event_handler handler,
 			  void *userdata)
 {
 	sampler->handler = handler;
 	sampler->userdata = userdata;
-	return ring_buffer__consume_n(sampler->ring, max);
+	return ring_buffer__consume(sampler->ring);
 }
 
 int ember_sampler_scan(struct ember_sampler *sampler, const struct ember_proc_id *id,

@@ -104,16 +104,15 @@ int ember_sampler_untrack(struct ember_sampler *sampler, const struct ember_proc
 /* Becomes readable when events wait. Owned by the sampler. */
 int ember_sampler_event_fd(const struct ember_sampler *sampler);
 
-/* @event is valid during the call. A negative result ends the consuming. */
+/* @event is valid during the call. A negative result ends the consuming with this event. */
 typedef int (*ember_event_handler)(const struct ember_event *event, void *userdata);
 
 /**
  * ember_sampler_consume - hand waiting events to @handler, in order
- * @max: so many at most
  *
  * Never blocks. Return: number of events, or what @handler returned if negative.
  */
-int ember_sampler_consume(struct ember_sampler *sampler, size_t max, ember_event_handler handler,
+int ember_sampler_consume(struct ember_sampler *sampler, ember_event_handler handler,
 			  void *userdata);
 
 /**

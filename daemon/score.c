@@ -298,9 +298,12 @@ static int score_record(struct ember_score_pass *pass, const struct ember_region
 	pass->stats.nr_young += nr_young;
 	pass->stats.nr_present += r->nr_present;
 	r->seen = 1;
-	/* the clock gets there if the scan completes; until then the region is ahead of it */
+	/* a pass that this look comes in the middle of may have brought the region ahead already */
+	if (pass->info.part)
+		return 0;
 	if (asked(pass, r))
 		calibrate(pass, r, young);
+	/* the clock gets there if the scan completes; until then the region is ahead of it */
 	r->stamp_ms = rs->clock_ms + pass->info.interval_ns / NSEC_PER_MSEC;
 	return pass->info.interval_ns ? look_at_region(pass, r, young, nr_young) : 0;
 }

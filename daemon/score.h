@@ -28,8 +28,9 @@ struct ember_scan_info {
 	 */
 	uint64_t interval_ns;
 	/*
-	 * A look at a part of the process only, perhaps in the middle of another pass: it does
-	 * not end complete, and leaves alone what the other pass knows to have been seen.
+	 * A look at a part of the process only, perhaps in the middle of another pass: it learns
+	 * places and not heat, does not end complete, and leaves alone how far the other pass
+	 * has come.
 	 */
 	bool part;
 	uint32_t flags;      /* EMBER_SCAN_FULL | EMBER_SCAN_COLD as given to the kernel side */

@@ -148,7 +148,7 @@ static void check_tracked(void)
 	if (ember_sampler_track(sampler, &seen.id) < 0)
 		die("FAIL: track");
 	run_faults(&child);
-	ember_sampler_consume(sampler, SIZE_MAX, keep, &seen);
+	ember_sampler_consume(sampler, keep, &seen);
 	ember_sampler_stats(sampler, &stats);
 	/* Others' faults on the same CPU shift the phase, and the last round may be short. */
 	expect("fault events inside the area, within 2 %", NR_FAULTS / PERIOD * 98 / 100,
@@ -173,7 +173,7 @@ static void check_untracked(void)
 	sampler = start_sampler_with(&config);
 	seen.id = identify(sampler, child.pid);
 	run_faults(&child);
-	ember_sampler_consume(sampler, SIZE_MAX, keep, &seen);
+	ember_sampler_consume(sampler, keep, &seen);
 	/* 4096 samples, give or take: 8, 16, ... 2048 for sure, 4096 perhaps. */
 	expect("growth reports", 9, 10, seen.nr_grows);
 	expect("of them at double the count before", seen.nr_grows, seen.nr_grows,
@@ -198,7 +198,7 @@ static void check_off(void)
 	if (ember_sampler_track(sampler, &seen.id) < 0)
 		die("FAIL: track");
 	run_faults(&child);
-	ember_sampler_consume(sampler, SIZE_MAX, keep, &seen);
+	ember_sampler_consume(sampler, keep, &seen);
 	ember_sampler_stats(sampler, &stats);
 	expect("events", 0, 0, seen.nr_faults + seen.nr_outside + seen.nr_grows);
 	expect("samples", 0, 0, stats.counters[EMBER_STAT_faults_sampled]);
@@ -226,7 +226,7 @@ static void check_lost(void)
 		die("FAIL: track");
 	run_faults(&child);
 	ember_sampler_stats(sampler, &stats);
-	ember_sampler_consume(sampler, SIZE_MAX, keep, &seen);
+	ember_sampler_consume(sampler, keep, &seen);
 	/* 40 bytes and a header of 8 each. */
 	expect("events that fit", 80, 86, seen.nr_faults + seen.nr_outside);
 	expect("events that the counter says were sent", seen.nr_faults + seen.nr_outside,

@@ -33,7 +33,7 @@ static int keep(const struct ember_event *event, void *userdata)
 static void collect(struct ember_sampler *sampler)
 {
 	nr_events = 0;
-	ember_sampler_consume(sampler, SIZE_MAX, keep, NULL);
+	ember_sampler_consume(sampler, keep, NULL);
 }
 
 static uint32_t count_events(uint32_t type, const struct ember_proc_id *id)

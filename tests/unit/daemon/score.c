@@ -309,6 +309,44 @@ static void test_replays_bit_by_bit(void **state)
 	ember_regions_clear(&rs[1]);
 }
 
+/* A look at a part in the middle of a scan changes nothing of what the scan learns. */
+static void test_a_look_at_a_part_in_the_middle(void **state)
+{
+	struct ember_scan_info whole = info(0, EMBER_SCAN_FULL | EMBER_SCAN_COLD);
+	struct ember_scan_info look = info(0, EMBER_SCAN_COLD);
+	struct ember_region_rec recs[3], again[2];
+	struct ember_regions rs[2];
+
+	(void)state;
+	look.part = true;
+	for (int n = 0; n < 3; n++)
+		recs[n] = young_record((n + 1) * REGION, n, 3);
+	again[0] = make_record(REGION); /* its bits have just been cleared */
+	again[1] = make_record(2 * REGION);
+	for (int with = 0; with < 2; with++) {
+		ember_regions_init(&rs[with]);
+		scan(&rs[with], &whole, recs, 3, true);
+		for (int round = 0; round < 20; round++) {
+			struct ember_scan_info i = info(500, whole.flags);
+			struct ember_score_pass pass;
+
+			ember_score_begin(&pass, &rs[with], &i);
+			assert_int_equal(ember_score_records(&pass, recs, 2), 0);
+			if (with)
+				scan(&rs[with], &look, again, 2, true);
+			assert_int_equal(ember_score_records(&pass, recs + 2, 1), 0);
+			ember_score_end(&pass, true);
+		}
+	}
+	assert_int_equal(rs[1].nr, 3);
+	for (uint32_t r = 0; r < 3; r++)
+		for (unsigned int page = 0; page < EMBER_REGION_PAGES; page++)
+			assert_int_equal(ember_region_page_level(&rs[0].regions[r], page),
+					 ember_region_page_level(&rs[1].regions[r], page));
+	ember_regions_clear(&rs[0]);
+	ember_regions_clear(&rs[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -323,6 +361,7 @@ int main(void)
 	    cmocka_unit_test(test_new_pages_start_at_the_prior),
 	    cmocka_unit_test(test_surprise),
 	    cmocka_unit_test(test_replays_bit_by_bit),
+	    cmocka_unit_test(test_a_look_at_a_part_in_the_middle),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
