@@ -55,11 +55,17 @@ void ember_cadence_set(struct ember_cadence *c, const struct ember_cadence_param
 		c->params.full_every = DEFAULT_FULL_EVERY;
 }
 
-void ember_cadence_warm_up(struct ember_cadence *c)
+/* Not while one is under way, and only when the last one is paid for. */
+static bool may_begin_ladder(const struct ember_cadence *c)
 {
-	c->warm = 0;
-	c->opened = false;
+	return c->warm == LADDER_STEPS && !c->ladder_debt_ns;
+}
+
+bool ember_cadence_warm_up(struct ember_cadence *c)
+{
+	c->ladder_wanted = true;
 	c->settled = false;
+	return may_begin_ladder(c);
 }
 
 /* Half-way towards the window that suits the threshold (in octaves, a factor of 2 at most). */
@@ -130,8 +136,26 @@ static uint8_t plan_readings(const struct ember_cadence *c)
 	if (c->settled || one_scan_per_period(c))
 		return 1;
 	readings = scans > 2 ? scans - 1 : 1;
-	readings = readings < fit ? readings : fit - 1;
+	if (readings >= fit)
+		readings = fit ? fit - 1 : 0;
 	return clamp_u64(readings, 1, BUSY_READINGS);
+}
+
+/* What a ladder costs, at ten times the budget: before that much time there is not another. */
+static uint64_t ladder_debt(const struct ember_cadence *c)
+{
+	if (!c->params.cpu_budget_bp)
+		return 0;
+	return LADDER_STEPS * c->scan_cost_ns * 10000 / (c->params.cpu_budget_bp * BUSY_BUDGET);
+}
+
+static void begin_ladder_if_wanted(struct ember_cadence *c)
+{
+	if (!c->ladder_wanted || !may_begin_ladder(c))
+		return;
+	c->ladder_wanted = false;
+	c->warm = 0;
+	c->opened = false;
 }
 
 static void warm_step(struct ember_cadence *c, struct ember_cadence_step *step)
@@ -145,7 +169,8 @@ static void warm_step(struct ember_cadence *c, struct ember_cadence_step *step)
 	}
 	step->plan = c->warm >= LADDER_PLANS_FROM;
 	c->left = 0;
-	c->warm++;
+	if (++c->warm == LADDER_STEPS)
+		c->ladder_debt_ns = ladder_debt(c);
 }
 
 static void opening_step(struct ember_cadence *c, struct ember_cadence_step *step)
@@ -188,12 +213,15 @@ struct ember_cadence_step ember_cadence_next(struct ember_cadence *c,
 					  .score = true};
 
 	learn(c, obs);
+	begin_ladder_if_wanted(c);
 	if (c->warm < LADDER_STEPS)
 		warm_step(c, &step);
 	else if (c->opened || one_scan_per_period(c))
 		reading_step(c, &step);
 	else
 		opening_step(c, &step);
+	c->ladder_debt_ns -= c->ladder_debt_ns < step.next_scan_in_ns ? c->ladder_debt_ns
+								      : step.next_scan_in_ns;
 	step.window_ns = c->window_ns;
 	step.period_ns = c->period_ns;
 	step.prior_level = ember_level_of_interval(c->window_ns * WINDOWS_PER_TOUCH);

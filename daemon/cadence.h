@@ -26,7 +26,7 @@ struct ember_cadence_params {
 
 /* What the last scan of all processes cost and what came of it. Zeroed before the first. */
 struct ember_cadence_obs {
-	uint64_t cost_ns;        /* CPU time of scan, score and plan since the last call */
+	uint64_t cost_ns;        /* CPU time of all that was done since the last call */
 	uint64_t scan_ns;        /* wall time from the first to the last process of the scan */
 	uint8_t threshold_level; /* of the last plan */
 	bool planned;            /* there was a plan since the last call: the two others hold */
@@ -58,6 +58,8 @@ struct ember_cadence {
 	uint64_t scan_cost_ns; /* of one scan with what follows it, averaged */
 	uint64_t scan_wall_ns;
 	uint32_t nr_periods;
+	uint64_t ladder_debt_ns; /* time until the CPU budget allows another ladder */
+	bool ladder_wanted;
 	uint8_t warm; /* next step of the ladder */
 	uint8_t left; /* readings left in this period */
 	bool opened;  /* the window is open: the next scan reads */
@@ -67,8 +69,11 @@ struct ember_cadence {
 void ember_cadence_init(struct ember_cadence *c, const struct ember_cadence_params *params);
 /* New policy: keeps what was learnt. */
 void ember_cadence_set(struct ember_cadence *c, const struct ember_cadence_params *params);
-/* A process that makes up much of what is tracked is new: the ladder again. */
-void ember_cadence_warm_up(struct ember_cadence *c);
+/*
+ * Much of what is tracked is new: the ladder again, as soon as the budget allows. True if that is
+ * with the next step, which then is due at once.
+ */
+bool ember_cadence_warm_up(struct ember_cadence *c);
 /* Call when a scan of all processes is done (and once before the first, with a zeroed @obs). */
 struct ember_cadence_step ember_cadence_next(struct ember_cadence *c,
 					     const struct ember_cadence_obs *obs);

@@ -67,6 +67,7 @@ struct ember_engine {
 	struct ember_quota quota[EMBER_NR_DIRECTIONS];
 	uint64_t rate[EMBER_NR_DIRECTIONS]; /* bytes/s that movers achieve, averaged */
 	uint64_t inflight[EMBER_NR_DIRECTIONS]; /* bytes */
+	uint64_t charged_ns;   /* CPU time of the thread that the cadence knows of */
 	uint64_t last_scan_ns; /* start of the last scan of all processes */
 	uint64_t next_scan_ns;
 	struct cpu_sample cpu[NR_CPU_SAMPLES];

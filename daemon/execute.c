@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "execute.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -59,7 +58,7 @@ static struct ember_job *new_job(const struct ember_plan *plan, const struct emb
 	return job;
 }
 
-int ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
+uint32_t ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
 		       const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
 		       struct ember_account *account)
 {
@@ -67,13 +66,13 @@ int ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_pr
 	uint64_t demotions_before = 0;
 
 	if (!barriers)
-		return -ENOMEM;
+		return 0;
 	ember_execute_barriers(plan, room_bytes, barriers);
 	for (uint32_t i = 0; i < plan->nr_moves; i++) {
 		struct ember_job *job = new_job(plan, &plan->moves[i]);
 
 		if (!job)
-			return -ENOMEM;
+			return i;
 		job->seq = ember_movers_next_seq(movers, job->move.direction);
 		if (i == 0)
 			demotions_before = job->move.direction == EMBER_DEMOTE ? job->seq - 1 : 0;

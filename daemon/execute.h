@@ -24,9 +24,9 @@ void ember_execute_barriers(const struct ember_plan *plan,
 
 /*
  * Submit all moves of @plan and enter them in the books. @procs: those the plan was made of.
- * Returns the number of jobs, or -ENOMEM (what was submitted before stays submitted).
+ * Returns the number of moves submitted, from the first on: fewer than there are if memory ran out.
  */
-int ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
+uint32_t ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
 		       const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
 		       struct ember_account *account);
 

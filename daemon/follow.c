@@ -51,6 +51,12 @@ static uint64_t tracked_bytes(const struct ember_engine *e)
 	return bytes;
 }
 
+void ember_follow_note_growth(struct ember_engine *e, uint64_t bytes)
+{
+	if (bytes * WARM_UP_SHARE > tracked_bytes(e) && ember_cadence_warm_up(&e->cadence))
+		e->next_scan_ns = now_ns();
+}
+
 /* A process that began, executed or grew: follow it if a rule says so. */
 static void consider(struct ember_engine *e, uint32_t tgid)
 {
@@ -80,9 +86,7 @@ static void consider(struct ember_engine *e, uint32_t tgid)
 	process->home = ember_proc_home(e->config.proc_root, tgid, &e->topo);
 	log_debug("following %u by rule \"%s\": %" PRIu64 " MiB", tgid, process->rule,
 		  facts.rss_bytes >> 20);
-	if (facts.rss_bytes * WARM_UP_SHARE > tracked_bytes(e))
-		ember_cadence_warm_up(&e->cadence);
-	e->next_scan_ns = now_ns();
+	ember_follow_note_growth(e, facts.rss_bytes);
 }
 
 static void consider_each(uint32_t tgid, void *userdata)
@@ -150,7 +154,7 @@ static int take_event(const struct ember_event *event, void *userdata)
 		return e->nr_events < EMBER_MAX_EVENTS ? 0 : -ENOBUFS;
 	}
 	process = ember_process_find(&e->processes, event->tgid);
-	if (process)
+	if (process && !process->untrackable)
 		ember_process_note_fault(process, event->arg, now_ns());
 	return 0;
 }

@@ -39,12 +39,23 @@ static int collect_plan_procs(struct ember_engine *e)
 	return nr;
 }
 
+/* One plan spends what a period has earned, however long the period in force is. */
+static uint64_t quota_available(struct ember_engine *e, int direction, uint64_t now)
+{
+	uint64_t bandwidth = e->policy->global.bandwidth_bytes_per_s;
+	uint64_t period_ms = e->step.period_ns / NSEC_PER_MSEC;
+	uint64_t burst = bandwidth * (period_ms > 1000 ? period_ms : 1000) / 1000;
+
+	ember_quota_set(&e->quota[direction], bandwidth, burst, now);
+	return ember_quota_available(&e->quota[direction], now);
+}
+
 /* What may still be handed to the movers of one direction: the quota, and about a period's work. */
 static uint64_t direction_limit(struct ember_engine *e, int direction, uint64_t now)
 {
-	uint64_t quota = ember_quota_available(&e->quota[direction], now);
+	uint64_t quota = quota_available(e, direction, now);
 	uint64_t rate = e->rate[direction] ? e->rate[direction] : FIRST_RATE_BYTES_PER_S;
-	uint64_t work = rate * (e->policy->global.period_ns / NSEC_PER_MSEC) / 1000;
+	uint64_t work = rate * (e->step.period_ns / NSEC_PER_MSEC) / 1000;
 
 	work = work > e->inflight[direction] ? work - e->inflight[direction] : 0;
 	return quota < work ? quota : work;
@@ -92,6 +103,7 @@ static bool make_plan(struct ember_engine *e, struct ember_plan_limits *limits)
 static void execute(struct ember_engine *e, const struct ember_plan_limits *limits)
 {
 	uint64_t room[EMBER_MAX_NODES] = {};
+	uint32_t nr;
 
 	if (e->config.observe_only || !e->plan.nr_moves)
 		return;
@@ -102,14 +114,15 @@ static void execute(struct ember_engine *e, const struct ember_plan_limits *limi
 
 		room[node] = n->has_memory && n->free_bytes > kept ? n->free_bytes - kept : 0;
 	}
-	for (uint32_t i = 0; i < e->plan.nr_moves; i++) {
+	nr = ember_execute_plan(&e->plan, e->plan_procs, room, e->movers, &e->account);
+	if (nr < e->plan.nr_moves)
+		log_warning("no memory for moves, the rest of the plan is dropped");
+	for (uint32_t i = 0; i < nr; i++) {
 		const struct ember_move *move = &e->plan.moves[i];
 
 		ember_quota_take(&e->quota[move->direction], move->nr_pages * PAGE_BYTES);
 		e->inflight[move->direction] += move->nr_pages * PAGE_BYTES;
 	}
-	if (ember_execute_plan(&e->plan, e->plan_procs, room, e->movers, &e->account) < 0)
-		log_warning("no memory for moves, the rest of the plan is dropped");
 }
 
 static void learn_rate(struct ember_engine *e, const struct ember_job *job, uint64_t bytes)

@@ -267,8 +267,9 @@ static bool passes_cut(const struct picker *p, uint8_t rank)
 	return p->direction == EMBER_PROMOTE ? rank >= p->rank : rank <= p->rank;
 }
 
+/* A page of @nr pages of 4 KiB. */
 static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t addr, uint32_t proc,
-		      uint8_t rank)
+		      uint8_t rank, unsigned int nr)
 {
 	enum ember_cooldown_state state = ember_cooldown_look(
 	    x->cooldown, &x->procs[proc].id, addr, p->direction == EMBER_PROMOTE, x->now_ns);
@@ -276,10 +277,10 @@ static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t a
 	if (state == EMBER_COOL_FREE)
 		return false;
 	if (p->blocked) {
-		p->blocked[rank]++;
-		p->nr_blocked++;
+		p->blocked[rank] += nr;
+		p->nr_blocked += nr;
 		x->plan->nr_why_not[state == EMBER_COOL_MOVED ? EMBER_WHY_NOT_COOLING
-							      : EMBER_WHY_NOT_BACKOFF]++;
+							      : EMBER_WHY_NOT_BACKOFF] += nr;
 	}
 	return true;
 }
@@ -375,7 +376,7 @@ static void pick_huge(const struct exchange_ctx *x, struct picker *p, uint32_t p
 	uint8_t rank = page_rank(x, r, span, 0);
 
 	if (weight(mask) == r->nr_present && has_place(p, rank, r->nr_present) &&
-	    !held_back(x, p, r->addr, proc, rank))
+	    !held_back(x, p, r->addr, proc, rank, r->nr_present))
 		take_place(p, rank, r->nr_present);
 	else
 		memset(mask, 0, EMBER_PLANE_WORDS * sizeof(*mask));
@@ -397,7 +398,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 			uint8_t rank = page_rank(x, r, span, page);
 
 			if (has_place(p, rank, 1) &&
-			    !held_back(x, p, page_addr(r, page), proc, rank))
+			    !held_back(x, p, page_addr(r, page), proc, rank, 1))
 				take_place(p, rank, 1);
 			else
 				mask[w] &= ~(bits & -bits);

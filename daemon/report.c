@@ -65,13 +65,25 @@ static void tell_processes(struct ember_engine *e)
 		tell_process(e, sorted[i], &status->procs[status->nr_listed++]);
 }
 
+/* The samples lie one to four seconds apart. */
+static struct cpu_sample oldest_of_a_minute(const struct ember_engine *e, uint64_t now)
+{
+	uint32_t first = e->nr_cpu > NR_CPU_SAMPLES ? e->nr_cpu - NR_CPU_SAMPLES : 0;
+	uint32_t i = first;
+
+	while (i + 1 < e->nr_cpu &&
+	       e->cpu[i % NR_CPU_SAMPLES].time_ns + 60 * NSEC_PER_SEC < now)
+		i++;
+	return e->cpu[i % NR_CPU_SAMPLES];
+}
+
 static void tell_cost(struct ember_engine *e)
 {
 	struct ember_status *status = &e->status;
 	struct ember_sampler_stats stats;
 	struct rusage usage;
 	struct cpu_sample now;
-	const struct cpu_sample *oldest;
+	struct cpu_sample oldest;
 
 	getrusage(RUSAGE_SELF, &usage);
 	status->cpu_ns = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * NSEC_PER_SEC +
@@ -79,10 +91,10 @@ static void tell_cost(struct ember_engine *e)
 	now = (struct cpu_sample){now_ns(), status->cpu_ns + status->move_ns};
 	if (!e->nr_cpu || now.time_ns - e->cpu[(e->nr_cpu - 1) % NR_CPU_SAMPLES].time_ns >= NSEC_PER_SEC)
 		e->cpu[e->nr_cpu++ % NR_CPU_SAMPLES] = now;
-	oldest = &e->cpu[e->nr_cpu > NR_CPU_SAMPLES ? e->nr_cpu % NR_CPU_SAMPLES : 0];
-	if (now.time_ns > oldest->time_ns)
-		status->cpu_share_bp = (now.cpu_ns - oldest->cpu_ns) * 10000 /
-				       (now.time_ns - oldest->time_ns);
+	oldest = oldest_of_a_minute(e, now.time_ns);
+	if (now.time_ns > oldest.time_ns)
+		status->cpu_share_bp =
+		    (now.cpu_ns - oldest.cpu_ns) * 10000 / (now.time_ns - oldest.time_ns);
 	if (ember_sampler_stats(e->sampler, &stats) == 0) {
 		status->nr_faults_sampled = stats.counters[EMBER_STAT_faults_sampled];
 		status->nr_events_lost =

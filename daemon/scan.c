@@ -22,9 +22,6 @@
 #define LOCK_TRIES 5
 #define LOCK_WAIT_NS (2 * NSEC_PER_MSEC)
 
-/* A new area of this share of a process starts the sampling ladder again. */
-#define WARM_UP_SHARE 8 /* one in 8 */
-
 static void note_new_areas(struct ember_process *process, const struct ember_region_rec *recs,
 			   uint32_t nr, uint64_t now, bool by_fault)
 {
@@ -137,8 +134,7 @@ static void look_early(struct ember_engine *e, struct ember_process *process)
 	for (uint32_t i = 0; i < nr && !gone; i++)
 		scan_range(e, process, ranges[i][0], ranges[i][1], &pass, &gone);
 	ember_score_end(&pass, /* complete= */ true);
-	if ((process->regions.nr - before) * WARM_UP_SHARE > before)
-		ember_cadence_warm_up(&e->cadence);
+	ember_follow_note_growth(e, (process->regions.nr - before) * (uint64_t)EMBER_REGION_BYTES);
 }
 
 /* The earliest time at which an early look is due; UINT64_MAX: none. */

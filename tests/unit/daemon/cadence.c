@@ -218,12 +218,57 @@ static void test_warm_up_again(void **state)
 
 	(void)state;
 	run(&c, 30 * SEC, 10, MSEC, true);
-	ember_cadence_warm_up(&c);
+	assert_true(ember_cadence_warm_up(&c));
 	s = ember_cadence_next(&c, &nothing);
 	assert_int_equal(s.next_scan_in_ns, 0);
 	assert_true(s.scan_flags & EMBER_SCAN_FULL);
 	s = ember_cadence_next(&c, &nothing);
 	assert_true(s.next_scan_in_ns <= 20 * MSEC);
+}
+
+/* Whoever grows all the time gets a ladder when the last one is paid for at ten times the budget. */
+static void test_ladders_keep_within_the_budget(void **state)
+{
+	struct ember_cadence c = make(300);
+	struct ember_cadence_obs obs = nothing;
+	uint64_t time_ns = 0, cost_ns = 0;
+
+	(void)state;
+	run(&c, 60 * SEC, 10, 200 * MSEC, true);
+	while (time_ns < 600 * SEC) {
+		struct ember_cadence_step s;
+
+		ember_cadence_warm_up(&c);
+		s = ember_cadence_next(&c, &obs);
+		time_ns += s.next_scan_in_ns;
+		cost_ns += 200 * MSEC;
+		obs = s.plan ? planned(10, 200 * MSEC, true) : nothing;
+		obs.cost_ns = 200 * MSEC;
+	}
+	print_message("%.1f %% of a CPU\n", 100.0 * cost_ns / time_ns);
+	assert_true(cost_ns * 10 <= time_ns * 4); /* 30 % for ladders, 3 % for what is between */
+}
+
+/* A window longer than the period leaves room for one reading in it. */
+static void test_window_beyond_the_period(void **state)
+{
+	struct ember_cadence c = make(100);
+	struct ember_cadence_obs obs;
+	struct ember_cadence_step s;
+	unsigned int readings = 0, plans = 0;
+
+	(void)state;
+	run(&c, 30 * SEC, 10, MSEC, false);
+	for (int i = 0; i < 100; i++) {
+		obs = planned(10, 600 * MSEC, false);
+		obs.planned = i && s.plan;
+		obs.scan_ns = 600 * MSEC;
+		s = ember_cadence_next(&c, &obs);
+		readings += i >= 10 && s.role == EMBER_SCAN_READING;
+		plans += i >= 10 && s.plan;
+	}
+	assert_true(plans > 0);
+	assert_int_equal(readings, plans);
 }
 
 int main(void)
@@ -237,6 +282,8 @@ int main(void)
 	    cmocka_unit_test(test_stretched_period),
 	    cmocka_unit_test(test_saturated_intervals_are_not_scored),
 	    cmocka_unit_test(test_warm_up_again),
+	    cmocka_unit_test(test_ladders_keep_within_the_budget),
+	    cmocka_unit_test(test_window_beyond_the_period),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
