@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -61,6 +62,58 @@ static void apply_policy(struct ember_engine *e)
 	ember_follow_apply_policy(e);
 }
 
+static int read_topology(const struct ember_engine *e, struct ember_topology *ret)
+{
+	return ember_topology_read(e->config.sys_root, e->config.proc_root, e->policy->tiers,
+				   e->policy->nr_tiers, ret);
+}
+
+static int open_sampler(struct ember_engine *e, struct ember_sampler **ret,
+			enum ember_sampler_reason *ret_reason)
+{
+	struct ember_sampler_config config = EMBER_SAMPLER_CONFIG_DEFAULT;
+	int r;
+
+	config.fault_period = e->policy->global.fault_sampling;
+	r = ember_sampler_open(&config, ret, ret_reason);
+	if (r >= 0)
+		e->fault_period = config.fault_period;
+	return r;
+}
+
+/* How many faults make a sample is part of the programs: they are loaded anew, or the old ones stay. */
+static void apply_sampling(struct ember_engine *e)
+{
+	enum ember_sampler_reason reason;
+	struct ember_sampler *sampler;
+
+	if (e->policy->global.fault_sampling == e->fault_period)
+		return;
+	if (open_sampler(e, &sampler, &reason) < 0) {
+		log_err("fault_sampling stays %u until the next reload: %s", e->fault_period,
+			ember_sampler_reason_text(reason));
+		return;
+	}
+	ember_report_keep_counters(e);
+	ember_sampler_close(e->sampler);
+	e->sampler = sampler;
+	ember_follow_track_all(e);
+}
+
+static void apply_tiers(struct ember_engine *e)
+{
+	struct ember_topology topo;
+	int r = read_topology(e, &topo);
+
+	if (r < 0)
+		log_err("cannot read the machine's memories anew: %s; the tiers stay as they are",
+			strerror(-r));
+	else if (topo.nr_tiers < 2)
+		log_err("the tiers of the new policy leave one tier only: they stay as they are");
+	else
+		e->topo = topo;
+}
+
 static void take_messages(struct ember_engine *e)
 {
 	struct ember_policy *policy;
@@ -75,6 +128,8 @@ static void take_messages(struct ember_engine *e)
 		return;
 	ember_policy_free(e->policy);
 	e->policy = policy;
+	apply_tiers(e);
+	apply_sampling(e);
 	apply_policy(e);
 }
 
@@ -150,8 +205,7 @@ static void destroyp(struct ember_engine **e)
 
 static int open_topology(struct ember_engine *e, enum ember_engine_reason *ret_reason)
 {
-	int r = ember_topology_read(e->config.sys_root, e->config.proc_root, e->policy->tiers,
-				    e->policy->nr_tiers, &e->topo);
+	int r = read_topology(e, &e->topo);
 
 	*ret_reason = EMBER_ENGINE_TOPOLOGY;
 	if (r < 0)
@@ -163,7 +217,6 @@ static int open_topology(struct ember_engine *e, enum ember_engine_reason *ret_r
 static int open_kernel_side(struct ember_engine *e, enum ember_engine_reason *ret_reason,
 			    enum ember_sampler_reason *ret_sampler_reason)
 {
-	struct ember_sampler_config config = EMBER_SAMPLER_CONFIG_DEFAULT;
 	struct ember_genl_info info;
 	int r = ember_movers_new(&e->movers, &info);
 
@@ -173,9 +226,8 @@ static int open_kernel_side(struct ember_engine *e, enum ember_engine_reason *re
 	if (r < 0)
 		return r;
 	log_info("module version %s, ABI %u", info.version, info.abi);
-	config.fault_period = e->policy->global.fault_sampling;
 	*ret_reason = EMBER_ENGINE_SAMPLER;
-	return ember_sampler_open(&config, &e->sampler, ret_sampler_reason);
+	return open_sampler(e, &e->sampler, ret_sampler_reason);
 }
 
 static int init_state(struct ember_engine *e)

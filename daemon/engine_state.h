@@ -51,6 +51,9 @@ struct ember_engine {
 	struct ember_policy *policy;
 	struct ember_topology topo;
 	struct ember_sampler *sampler;
+	uint32_t fault_period;	   /* what the sampler was loaded with */
+	uint64_t kept_faults_sampled; /* counted by samplers before this one */
+	uint64_t kept_events_lost;
 	struct ember_movers *movers;
 	struct ember_process_table processes;
 	struct ember_event events[EMBER_MAX_EVENTS]; /* of lives, not handled yet */

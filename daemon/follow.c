@@ -102,6 +102,18 @@ void ember_follow_gone(struct ember_engine *e, struct ember_process *process)
 	consider(e, tgid);
 }
 
+void ember_follow_track_all(struct ember_engine *e)
+{
+	for (uint32_t i = 0; i < e->processes.nr;) {
+		struct ember_process *process = e->processes.procs[i];
+
+		if (ember_sampler_track(e->sampler, &process->id) < 0)
+			drop(e, process);
+		else
+			i++;
+	}
+}
+
 void ember_follow_search(struct ember_engine *e)
 {
 	ember_proc_for_each(e->config.proc_root, consider_each, e);

@@ -20,6 +20,9 @@ void ember_follow_handle_events(struct ember_engine *e);
 /* Drop whom the policy in force does not name any more, then search. */
 void ember_follow_apply_policy(struct ember_engine *e);
 
+/* The sampler is a new one: it shall report the same processes. */
+void ember_follow_track_all(struct ember_engine *e);
+
 /* So much memory is new: if it is a large part of all, its heat is to be learnt quickly. */
 void ember_follow_note_growth(struct ember_engine *e, uint64_t bytes);
 

@@ -77,10 +77,31 @@ static struct cpu_sample oldest_of_a_minute(const struct ember_engine *e, uint64
 	return e->cpu[i % NR_CPU_SAMPLES];
 }
 
+/* Sums over this sampler and those before it. */
+static void tell_counters(struct ember_engine *e)
+{
+	struct ember_sampler_stats stats;
+	uint64_t lost = 0;
+
+	if (ember_sampler_stats(e->sampler, &stats) < 0)
+		return;
+	for (int stat = EMBER_STAT_lost_fork; stat <= EMBER_STAT_lost_grow; stat++)
+		lost += stats.counters[stat];
+	e->status.nr_faults_sampled =
+	    e->kept_faults_sampled + stats.counters[EMBER_STAT_faults_sampled];
+	e->status.nr_events_lost = e->kept_events_lost + lost + stats.nr_missed;
+}
+
+void ember_report_keep_counters(struct ember_engine *e)
+{
+	tell_counters(e);
+	e->kept_faults_sampled = e->status.nr_faults_sampled;
+	e->kept_events_lost = e->status.nr_events_lost;
+}
+
 static void tell_cost(struct ember_engine *e)
 {
 	struct ember_status *status = &e->status;
-	struct ember_sampler_stats stats;
 	struct rusage usage;
 	struct cpu_sample now;
 	struct cpu_sample oldest;
@@ -95,13 +116,7 @@ static void tell_cost(struct ember_engine *e)
 	if (now.time_ns > oldest.time_ns)
 		status->cpu_share_bp =
 		    (now.cpu_ns - oldest.cpu_ns) * 10000 / (now.time_ns - oldest.time_ns);
-	if (ember_sampler_stats(e->sampler, &stats) == 0) {
-		status->nr_faults_sampled = stats.counters[EMBER_STAT_faults_sampled];
-		status->nr_events_lost =
-		    stats.counters[EMBER_STAT_lost_fork] + stats.counters[EMBER_STAT_lost_exec] +
-		    stats.counters[EMBER_STAT_lost_exit] + stats.counters[EMBER_STAT_lost_fault] +
-		    stats.counters[EMBER_STAT_lost_grow] + stats.nr_missed;
-	}
+	tell_counters(e);
 }
 
 void ember_report_publish(struct ember_engine *e)

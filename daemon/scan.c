@@ -167,7 +167,7 @@ void ember_scan_round(struct ember_engine *e)
 
 	e->last_scan_ns = start_ns;
 	/* Growth is reported by fault samples; without them somebody has to go and look. */
-	if (full && !e->policy->global.fault_sampling)
+	if (full && !e->fault_period)
 		ember_follow_search(e);
 	for (uint32_t i = 0; i < e->processes.nr && !atomic_load(&e->stop);) {
 		struct ember_process *process = e->processes.procs[i];
