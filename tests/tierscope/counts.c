@@ -7,15 +7,23 @@
 
 #include "counts.h"
 
-void counts_sum(struct counts *sum, const struct vcpu_counts *vcpus, uint32_t nr_vcpus)
+void counts_read(struct counts *now, const struct vcpu_counts *vcpu)
+{
+	for (uint32_t m = 0; m < COUNTS_NR; m++) {
+		const struct count *count = &vcpu->counts.of[m];
+
+		now->of[m].hits = __atomic_load_n(&count->hits, __ATOMIC_RELAXED);
+		now->of[m].misses = __atomic_load_n(&count->misses, __ATOMIC_RELAXED);
+	}
+}
+
+void counts_sum(struct counts *sum, const struct counts *parts, uint32_t nr_parts)
 {
 	memset(sum, 0, sizeof(*sum));
-	for (uint32_t v = 0; v < nr_vcpus; v++) {
+	for (uint32_t i = 0; i < nr_parts; i++) {
 		for (uint32_t m = 0; m < COUNTS_NR; m++) {
-			const struct count *count = &vcpus[v].counts.of[m];
-
-			sum->of[m].hits += __atomic_load_n(&count->hits, __ATOMIC_RELAXED);
-			sum->of[m].misses += __atomic_load_n(&count->misses, __ATOMIC_RELAXED);
+			sum->of[m].hits += parts[i].of[m].hits;
+			sum->of[m].misses += parts[i].of[m].misses;
 		}
 	}
 }
@@ -82,6 +90,32 @@ int counts_format_mems(char *buf, size_t len, uint64_t time_ms, const struct cou
 		append(buf, len, &used, " %" PRIu64 " %" PRIu64, diff->of[m].hits,
 		       diff->of[m].misses);
 	append(buf, len, &used, " %" PRIu64 "\n", other->hits + other->misses);
+	return length_or_error(used, len);
+}
+
+int counts_format_vcpus(char *buf, size_t len, uint64_t time_ms, const struct counts *diffs,
+			uint32_t nr_vcpus, uint32_t nr_mems)
+{
+	size_t used = 0;
+
+	append_time(buf, len, &used, time_ms);
+	for (uint32_t v = 0; v < nr_vcpus; v++)
+		for (uint32_t m = 0; m < nr_mems; m++)
+			append(buf, len, &used, " %" PRIu64, diffs[v].of[m].misses);
+	append(buf, len, &used, "\n");
+	return length_or_error(used, len);
+}
+
+int counts_format_vcpus_header(char *buf, size_t len, uint32_t nr_vcpus, const struct mem *mems,
+			       uint32_t nr_mems)
+{
+	size_t used = 0;
+
+	append(buf, len, &used, "seconds");
+	for (uint32_t v = 0; v < nr_vcpus; v++)
+		for (uint32_t m = 0; m < nr_mems; m++)
+			append(buf, len, &used, " cpu%" PRIu32 "_%s", v, mems[m].name);
+	append(buf, len, &used, "\n");
 	return length_or_error(used, len);
 }
 

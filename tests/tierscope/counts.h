@@ -36,8 +36,10 @@ static inline void counts_add(struct counts *counts, uint32_t mem, int hit)
 	__atomic_store_n(n, *n + 1, __ATOMIC_RELAXED);
 }
 
-/* Adds up the counters of nr_vcpus vCPUs. */
-void counts_sum(struct counts *sum, const struct vcpu_counts *vcpus, uint32_t nr_vcpus);
+/* The counters of one vCPU, which may go on counting. */
+void counts_read(struct counts *now, const struct vcpu_counts *vcpu);
+
+void counts_sum(struct counts *sum, const struct counts *parts, uint32_t nr_parts);
 
 /* now - before */
 void counts_diff(struct counts *diff, const struct counts *now, const struct counts *before);
@@ -55,5 +57,13 @@ int counts_format_mems(char *buf, size_t len, uint64_t time_ms, const struct cou
 
 /* The line above counts_format_mems()'s. */
 int counts_format_mems_header(char *buf, size_t len, const struct mem *mems, uint32_t nr_mems);
+
+/* "seconds misses ...\n": those of each vCPU in each memory, all memories of vCPU 0 first. */
+int counts_format_vcpus(char *buf, size_t len, uint64_t time_ms, const struct counts *diffs,
+			uint32_t nr_vcpus, uint32_t nr_mems);
+
+/* The line above counts_format_vcpus()'s. */
+int counts_format_vcpus_header(char *buf, size_t len, uint32_t nr_vcpus, const struct mem *mems,
+			       uint32_t nr_mems);
 
 #endif /* TIERSCOPE_COUNTS_H */

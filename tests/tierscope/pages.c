@@ -50,11 +50,12 @@ static void *get_table(void **slot, size_t size)
 	return found;
 }
 
-void pages_add(struct pages *pages, uint64_t vaddr)
+void pages_add(struct pages *pages, uint64_t vaddr, uint32_t mem)
 {
 	uint32_t bank = __atomic_load_n(&pages->bank, __ATOMIC_RELAXED);
 	struct pages_region *region;
 	struct pages_gib *gib;
+	uint32_t page = vaddr >> 12 & (PAGES_PER_REGION - 1);
 
 	if (vaddr >> PAGES_VADDR_BITS)
 		return;
@@ -64,8 +65,8 @@ void pages_add(struct pages *pages, uint64_t vaddr)
 	region = get_table(&gib->regions[vaddr >> 21 & (PAGES_PER_GIB - 1)], sizeof(*region));
 	if (!region)
 		return;
-	__atomic_fetch_add(&region->misses[bank][vaddr >> 12 & (PAGES_PER_REGION - 1)], 1,
-			   __ATOMIC_RELAXED);
+	__atomic_fetch_add(&region->misses[bank][page], 1, __ATOMIC_RELAXED);
+	__atomic_store_n(&region->mem[page], mem, __ATOMIC_RELAXED);
 }
 
 void pages_switch_bank(struct pages *pages)
@@ -86,8 +87,8 @@ static void dump_region(struct pages_region *region, uint64_t first_page, FILE *
 		uint32_t b = take(&region->misses[1][p], reset);
 
 		if (a || b)
-			fprintf(file, "%" PRIx64 " %" PRIu32 " %" PRIu32 "\n", first_page + p, a,
-				b);
+			fprintf(file, "%" PRIx64 " %" PRIu32 " %" PRIu32 " %u\n", first_page + p,
+				a, b, __atomic_load_n(&region->mem[p], __ATOMIC_RELAXED));
 	}
 }
 

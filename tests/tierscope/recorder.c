@@ -17,6 +17,7 @@
 #define NSEC_PER_MSEC 1000000ull
 #define POLL_NS (20 * NSEC_PER_MSEC) /* how late a marker is noticed at most */
 #define LINE_LEN 1024                /* 16 memories, two columns of 20 digits each */
+#define VCPU_LINE_LEN (64 * 1024)    /* 64 vCPUs, a column for each of 16 memories */
 
 static uint64_t now_ns(void)
 {
@@ -54,21 +55,40 @@ static void write_mem_line(const struct recorder *recorder, uint64_t time_ns,
 				      recorder->options->nr_mems));
 }
 
+static void write_vcpu_line(const struct recorder *recorder, uint64_t time_ns,
+			    const struct counts *diffs)
+{
+	static char line[VCPU_LINE_LEN]; /* one thread writes */
+
+	if (recorder->vcpu_fd < 0)
+		return;
+	write_line(recorder->vcpu_fd, line,
+		   counts_format_vcpus(line, sizeof(line), since_load_ms(recorder, time_ns), diffs,
+				       recorder->nr_vcpus, recorder->options->nr_mems));
+}
+
 /* One line with everything since the line before. */
 static void write_counts(struct recorder *recorder, uint64_t time_ns)
 {
 	const struct options *options = recorder->options;
-	struct counts now, diff;
+	static struct counts diffs[COUNTS_MAX_VCPUS]; /* one thread writes */
+	struct counts diff;
 	char line[LINE_LEN];
 
-	counts_sum(&now, recorder->vcpus, COUNTS_MAX_VCPUS);
-	counts_diff(&diff, &now, &recorder->before);
-	recorder->before = now;
+	for (uint32_t v = 0; v < recorder->nr_vcpus; v++) {
+		struct counts now;
+
+		counts_read(&now, &recorder->vcpus[v]);
+		counts_diff(&diffs[v], &now, &recorder->before[v]);
+		recorder->before[v] = now;
+	}
+	counts_sum(&diff, diffs, recorder->nr_vcpus);
 
 	write_line(recorder->fd, line,
 		   counts_format_tiers(line, sizeof(line), since_load_ms(recorder, time_ns), &diff,
 				       options->mems, options->nr_mems));
 	write_mem_line(recorder, time_ns, &diff);
+	write_vcpu_line(recorder, time_ns, diffs);
 }
 
 static void write_pages_header(const struct recorder *recorder, uint64_t time_ns, FILE *file)
@@ -191,35 +211,57 @@ static int open_for_append(const char *path, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* More than two memories do not show in the tiers' columns. Nobody else writes to this file. */
-static int open_mem_file(struct recorder *recorder)
+/* A file beside FILE that nobody else writes to. */
+static int open_beside(const struct recorder *recorder, const char *suffix)
+{
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s%s", recorder->options->out, suffix);
+	return open_for_append(path, O_TRUNC);
+}
+
+/* More than two memories do not show in the tiers' columns. */
+static int open_mem_files(struct recorder *recorder)
 {
 	const struct options *options = recorder->options;
-	char path[4096], header[LINE_LEN];
-	int fd;
+	static char header[VCPU_LINE_LEN];
 
-	recorder->mem_fd = -1;
+	recorder->mem_fd = recorder->vcpu_fd = -1;
 	if (options->nr_mems <= 2)
 		return 0;
-	snprintf(path, sizeof(path), "%s.mem", options->out);
-	fd = open_for_append(path, O_TRUNC);
-	if (fd < 0)
-		return fd;
-	recorder->mem_fd = fd;
+	recorder->mem_fd = open_beside(recorder, ".mem");
+	if (recorder->mem_fd < 0)
+		return recorder->mem_fd;
 	write_line(
-	    fd, header,
+	    recorder->mem_fd, header,
 	    counts_format_mems_header(header, sizeof(header), options->mems, options->nr_mems));
+	recorder->vcpu_fd = open_beside(recorder, ".vcpu");
+	if (recorder->vcpu_fd < 0)
+		return recorder->vcpu_fd;
+	write_line(recorder->vcpu_fd, header,
+		   counts_format_vcpus_header(header, sizeof(header), recorder->nr_vcpus,
+					      options->mems, options->nr_mems));
 	return 0;
 }
 
+static void close_files(struct recorder *recorder)
+{
+	close(recorder->fd);
+	if (recorder->mem_fd >= 0)
+		close(recorder->mem_fd);
+	if (recorder->vcpu_fd >= 0)
+		close(recorder->vcpu_fd);
+}
+
 int recorder_open(struct recorder *recorder, const struct options *options,
-		  const struct vcpu_counts *vcpus, struct pages *pages)
+		  const struct vcpu_counts *vcpus, uint32_t nr_vcpus, struct pages *pages)
 {
 	int r;
 
 	*recorder = (struct recorder){
 	    .options = options,
 	    .vcpus = vcpus,
+	    .nr_vcpus = nr_vcpus < COUNTS_MAX_VCPUS ? nr_vcpus : COUNTS_MAX_VCPUS,
 	    .pages = pages,
 	    .load_ns = now_ns(),
 	    .marker = "-",
@@ -234,9 +276,9 @@ int recorder_open(struct recorder *recorder, const struct options *options,
 	/* What an earlier run left in FILE is not ours to interpret. */
 	recorder->seen = lseek(recorder->fd, 0, SEEK_END);
 
-	r = open_mem_file(recorder);
+	r = open_mem_files(recorder);
 	if (r < 0)
-		close(recorder->fd);
+		close_files(recorder);
 	return r;
 }
 
@@ -263,7 +305,5 @@ void recorder_stop(struct recorder *recorder)
 	look_for_markers(recorder);
 	write_counts(recorder, now_ns());
 	write_pages(recorder, now_ns(), false);
-	close(recorder->fd);
-	if (recorder->mem_fd >= 0)
-		close(recorder->mem_fd);
+	close_files(recorder);
 }

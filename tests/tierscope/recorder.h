@@ -20,17 +20,19 @@
 
 struct recorder {
 	const struct options *options;
-	const struct vcpu_counts *vcpus; /* COUNTS_MAX_VCPUS of them */
+	const struct vcpu_counts *vcpus;
+	uint32_t nr_vcpus;
 	struct pages *pages;             /* NULL: not counted */
 
 	int fd;     /* FILE */
 	int mem_fd; /* FILE.mem, or -1 */
+	int vcpu_fd; /* FILE.vcpu, or -1 */
 	off_t seen; /* FILE has been looked at up to here */
 
 	uint64_t load_ns;   /* when the plugin was loaded; the clock's 0 */
 	uint64_t second_ns; /* begin of the second that is running */
 	uint64_t dump_ns;   /* when the pages were last written */
-	struct counts before;
+	struct counts before[COUNTS_MAX_VCPUS];
 
 	uint32_t phase; /* number of markers so far */
 	char marker[RECORDER_MARKER_LEN];
@@ -46,7 +48,7 @@ struct recorder {
  * caller's and must outlive the recorder.
  */
 int recorder_open(struct recorder *recorder, const struct options *options,
-		  const struct vcpu_counts *vcpus, struct pages *pages);
+		  const struct vcpu_counts *vcpus, uint32_t nr_vcpus, struct pages *pages);
 
 /* Starts the thread. Returns 0 or a negative errno. */
 int recorder_start(struct recorder *recorder);

@@ -50,6 +50,7 @@ static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t va
 {
 	struct qemu_plugin_hwaddr *hwaddr;
 	uint64_t paddr;
+	uint32_t mem;
 	bool hit;
 
 	(void)userdata;
@@ -61,9 +62,10 @@ static void on_access(unsigned int vcpu, qemu_plugin_meminfo_t info, uint64_t va
 	paddr = qemu_plugin_hwaddr_phys_addr(hwaddr);
 
 	hit = llc_access(&llc, paddr);
-	counts_add(&vcpus[vcpu % COUNTS_MAX_VCPUS].counts, memmap_find(&memmap, paddr), hit);
+	mem = memmap_find(&memmap, paddr);
+	counts_add(&vcpus[vcpu % COUNTS_MAX_VCPUS].counts, mem, hit);
 	if (!hit && counted_pages)
-		pages_add(counted_pages, vaddr);
+		pages_add(counted_pages, vaddr, mem);
 }
 
 static void on_translate(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
@@ -105,7 +107,7 @@ static void on_exit_of_qemu(qemu_plugin_id_t id, void *userdata)
 	recorder_stop(&recorder);
 }
 
-static int set_up(int argc, char **argv)
+static int set_up(uint32_t nr_vcpus, int argc, char **argv)
 {
 	char err[256];
 	int r;
@@ -136,7 +138,7 @@ static int set_up(int argc, char **argv)
 			return r;
 		counted_pages = &pages;
 	}
-	r = recorder_open(&recorder, &options, vcpus, counted_pages);
+	r = recorder_open(&recorder, &options, vcpus, nr_vcpus, counted_pages);
 	if (r < 0)
 		fprintf(stderr, "tierscope: Failed to open %s: %s\n", options.out, strerror(-r));
 	return r;
@@ -148,7 +150,7 @@ int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t *info, int argc, 
 		fprintf(stderr, "tierscope: there are no physical addresses in user emulation\n");
 		return -1;
 	}
-	if (set_up(argc, argv) < 0)
+	if (set_up(info->system.smp_vcpus, argc, argv) < 0)
 		return -1;
 
 	qemu_plugin_register_vcpu_init_cb(id, on_vcpu_init);

@@ -41,7 +41,7 @@ def scope_text(after=80, after_marker="#after"):
 
 
 # Four fast pages: with 250 misses of each of four and 50 of each of four more, the best is 1000/1200.
-PAGES = "# phase\n" + "".join(f"{page:x} {misses} 0\n" for page, misses in [(i, 250) for i in range(4)] + [(8 + i, 50) for i in range(4)])
+PAGES = "# phase\n" + "".join(f"{page:x} {misses} 0 0\n" for page, misses in [(i, 250) for i in range(4)] + [(8 + i, 50) for i in range(4)])
 
 GUEST = f"""\
 demo phase load
@@ -130,7 +130,7 @@ class Tool(unittest.TestCase):
 
     def test_no_way_to_go_is_no_verdict(self):
         """All pages fit: doing nothing would have been as good."""
-        status, _, err = self.run_tool(pages="# phase\n" + "".join(f"{i:x} 1 0\n" for i in range(100)))
+        status, _, err = self.run_tool(pages="# phase\n" + "".join(f"{i:x} 1 0 0\n" for i in range(100)))
         self.assertEqual(status, 2)
         self.assertIn("not above doing nothing", err)
 

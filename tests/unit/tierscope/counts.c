@@ -19,7 +19,7 @@ static const struct counts sample = {
 static void vcpus_are_added_up(void **state)
 {
 	static struct vcpu_counts vcpus[3];
-	struct counts sum;
+	struct counts parts[3], sum;
 
 	(void)state;
 	for (int i = 0; i < 5; i++)
@@ -27,7 +27,9 @@ static void vcpus_are_added_up(void **state)
 	counts_add(&vcpus[2].counts, 1, 1);
 	counts_add(&vcpus[2].counts, 1, 0);
 	counts_add(&vcpus[1].counts, MEMMAP_OTHER, 0);
-	counts_sum(&sum, vcpus, 3);
+	for (int v = 0; v < 3; v++)
+		counts_read(&parts[v], &vcpus[v]);
+	counts_sum(&sum, parts, 3);
 	assert_int_equal(sum.of[1].hits, 6);
 	assert_int_equal(sum.of[1].misses, 1);
 	assert_int_equal(sum.of[0].hits, 0);
@@ -70,6 +72,18 @@ static void memories_have_a_pair_of_columns_each(void **state)
 	assert_string_equal(line, "1.000 1 20 300 4000 50000 600000 7\n");
 }
 
+static void each_vcpu_has_a_column_for_each_memory(void **state)
+{
+	struct counts diffs[2] = {sample, {.of = {[0] = {9, 7}, [2] = {9, 8}}}};
+	char line[256];
+
+	(void)state;
+	counts_format_vcpus_header(line, sizeof(line), 2, mems, 3);
+	assert_string_equal(line, "seconds cpu0_hbm cpu0_ddr cpu0_cxl cpu1_hbm cpu1_ddr cpu1_cxl\n");
+	counts_format_vcpus(line, sizeof(line), 1000, diffs, 2, 3);
+	assert_string_equal(line, "1.000 20 4000 600000 7 0 8\n");
+}
+
 static void a_line_that_does_not_fit_is_an_error(void **state)
 {
 	char line[8];
@@ -77,6 +91,8 @@ static void a_line_that_does_not_fit_is_an_error(void **state)
 	(void)state;
 	assert_int_equal(counts_format_tiers(line, sizeof(line), 0, &sample, mems, 3), -ENOSPC);
 	assert_int_equal(counts_format_mems(line, sizeof(line), 0, &sample, 3), -ENOSPC);
+	assert_int_equal(counts_format_vcpus(line, sizeof(line), 0, &sample, 1, 3), -ENOSPC);
+	assert_int_equal(counts_format_vcpus_header(line, sizeof(line), 1, mems, 3), -ENOSPC);
 	assert_int_equal(counts_format_mems_header(line, sizeof(line), mems, 3), -ENOSPC);
 }
 
@@ -87,6 +103,7 @@ int main(void)
 	    cmocka_unit_test(differences_are_per_memory),
 	    cmocka_unit_test(a_line_has_a_time_and_four_sums),
 	    cmocka_unit_test(memories_have_a_pair_of_columns_each),
+	    cmocka_unit_test(each_vcpu_has_a_column_for_each_memory),
 	    cmocka_unit_test(a_line_that_does_not_fit_is_an_error),
 	};
 

@@ -102,7 +102,7 @@ class Command(unittest.TestCase):
             for second, fast in enumerate([100, 500, 900, 950, 900]):
                 file.write(f"{second + 2.1:.3f} 9 {fast} 9 {1000 - fast}\n")
         self.pages = os.path.join(self.directory.name, "pages")
-        for phase, text in enumerate(["# phase 0\n1 9 9\n7 1 0\n", "# phase 1\n1 480 420\n2 50 50\n"]):
+        for phase, text in enumerate(["# phase 0\n1 9 9 0\n7 1 0 1\n", "# phase 1\n1 480 420 0\n2 50 50 1\n"]):
             with open(f"{self.pages}.{phase}", "w", encoding="ascii") as file:
                 file.write(text)
 
