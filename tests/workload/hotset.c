@@ -46,6 +46,8 @@ struct options {
 	uint64_t hot_bytes;
 	uint64_t hot_offset_bytes;
 	double hot_share;
+	uint64_t warm_bytes;
+	double warm_share;
 	double write_share;
 	enum choice_layout layout;
 	bool huge;
@@ -105,6 +107,8 @@ static const char usage_text[] =
     "  --hot SIZE         the hot set (default 64MiB)\n"
     "  --hot-offset SIZE  where the hot set begins, counted in pages of the layout (default 0)\n"
     "  --hot-share SHARE  part of the accesses that goes to the hot set (default 0.9)\n"
+    "  --warm SIZE        a warm set behind the hot set (default: none)\n"
+    "  --warm-share SHARE  part of the accesses that goes to the warm set (default 0)\n"
     "  --layout LAYOUT    scattered: hot pages lie anywhere (default); blocks: in 2 MiB blocks\n"
     "                     that lie anywhere; contiguous\n"
     "  --pages KIND       base (default): 4 KiB pages; huge: 2 MiB pages where the kernel has "
@@ -159,6 +163,8 @@ enum option_id {
 	OPT_HOT,
 	OPT_HOT_OFFSET,
 	OPT_HOT_SHARE,
+	OPT_WARM,
+	OPT_WARM_SHARE,
 	OPT_LAYOUT,
 	OPT_PAGES,
 	OPT_WRITE_SHARE,
@@ -179,6 +185,8 @@ static const struct option long_options[] = {
     {"hot", required_argument, NULL, OPT_HOT},
     {"hot-offset", required_argument, NULL, OPT_HOT_OFFSET},
     {"hot-share", required_argument, NULL, OPT_HOT_SHARE},
+    {"warm", required_argument, NULL, OPT_WARM},
+    {"warm-share", required_argument, NULL, OPT_WARM_SHARE},
     {"layout", required_argument, NULL, OPT_LAYOUT},
     {"pages", required_argument, NULL, OPT_PAGES},
     {"write-share", required_argument, NULL, OPT_WRITE_SHARE},
@@ -207,6 +215,10 @@ static int set_option(struct options *o, enum option_id id, const char *value)
 		return parse_bytes(value, &o->hot_offset_bytes);
 	case OPT_HOT_SHARE:
 		return parse_share(value, &o->hot_share);
+	case OPT_WARM:
+		return parse_bytes(value, &o->warm_bytes);
+	case OPT_WARM_SHARE:
+		return parse_share(value, &o->warm_share);
 	case OPT_LAYOUT:
 		return parse_layout(value, &o->layout);
 	case OPT_PAGES:
@@ -251,6 +263,12 @@ static const char *check_options(const struct options *o)
 		       "blocks)";
 	if (o->hot_bytes < 1ull << PAGE_SHIFT || o->hot_bytes > o->size_bytes)
 		return "--hot must be at least one page and at most --size";
+	if (o->warm_bytes > o->size_bytes - o->hot_bytes)
+		return "--hot and --warm must be at most --size together";
+	if (o->hot_share + o->warm_share > 1)
+		return "--hot-share and --warm-share must be at most 1 together";
+	if (o->warm_share > 0 && o->warm_bytes < 1ull << PAGE_SHIFT)
+		return "--warm-share needs a --warm of at least one page";
 	if (o->hot_offset_bytes >= o->size_bytes)
 		return "--hot-offset must be below --size";
 	if (o->nr_threads == 0 || o->nr_threads > MAX_THREADS)
@@ -608,6 +626,9 @@ int main(int argc, char **argv)
 	r = choice_init(&arena.choice, options.size_bytes >> PAGE_SHIFT,
 			options.hot_bytes >> PAGE_SHIFT, options.hot_share, options.write_share,
 			options.layout, options.seed);
+	if (r == 0)
+		r = choice_set_warm(&arena.choice, options.warm_bytes >> PAGE_SHIFT,
+				    options.warm_share);
 	if (r < 0)
 		return fail("set up the choice of pages", r);
 	arena.hot_first = options.hot_offset_bytes >> PAGE_SHIFT;

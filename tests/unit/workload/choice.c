@@ -122,6 +122,43 @@ static void hot_pages_get_their_share(void **state)
 	assert_in_range(nr_writes, 247500, 252500);
 }
 
+/*
+ * A quarter hot (0.6), half warm (0.3), of the rest 0.1 each their part; the warm set wraps around
+ * the end of the ranks.
+ */
+static void warm_pages_get_their_share(void **state)
+{
+	struct choice choice = {0};
+	static uint8_t kind[NR_PAGES];
+	uint64_t random = 42, nr_of[3] = {0}, first = 5000;
+
+	(void)state;
+	assert_int_equal(choice_init(&choice, NR_PAGES, NR_HOT, 0.6, 0, CHOICE_SCATTERED, 1), 0);
+	assert_int_equal(choice_set_warm(&choice, 4096, 0.3), 0);
+	for (uint64_t i = 0; i < NR_HOT + 4096; i++)
+		kind[choice_page_of_rank(&choice, (first + i) % NR_PAGES)] = i < NR_HOT ? 1 : 2;
+	for (uint64_t i = 0; i < 1000000; i++)
+		nr_of[kind[choice_next(&choice, first, &random).page]]++;
+	for (int i = 0; i < 3; i++)
+		print_message("kind %d: %llu\n", i, (unsigned long long)nr_of[i]);
+	assert_in_range(nr_of[1], 622500, 627500);
+	assert_in_range(nr_of[2], 347500, 352500);
+	assert_in_range(nr_of[0], 24000, 26000);
+}
+
+static void impossible_warm_sets_are_refused(void **state)
+{
+	struct choice c = make(CHOICE_SCATTERED, 1);
+
+	(void)state;
+	assert_int_equal(choice_set_warm(&c, NR_PAGES - NR_HOT + 1, 0.1), -EINVAL);
+	assert_int_equal(choice_set_warm(&c, 10, 0.2), -EINVAL);
+	assert_int_equal(choice_set_warm(&c, 0, 0.1), -EINVAL);
+	assert_int_equal(choice_set_warm(&c, 10, -0.1), -EINVAL);
+	assert_int_equal(choice_set_warm(&c, NR_PAGES - NR_HOT, 0.09), 0);
+	assert_int_equal(choice_set_warm(&c, 0, 0), 0);
+}
+
 static void all_pages_and_lines_are_reached(void **state)
 {
 	struct choice choice = make(CHOICE_SCATTERED, 1);
@@ -223,6 +260,8 @@ int main(void)
 	    cmocka_unit_test(blocks_are_hot_or_cold_as_a_whole),
 	    cmocka_unit_test(contiguous_pages_are_their_ranks),
 	    cmocka_unit_test(hot_pages_get_their_share),
+	    cmocka_unit_test(warm_pages_get_their_share),
+	    cmocka_unit_test(impossible_warm_sets_are_refused),
 	    cmocka_unit_test(all_pages_and_lines_are_reached),
 	    cmocka_unit_test(shares_of_all_and_nothing_are_exact),
 	    cmocka_unit_test(a_shift_leaves_no_page_hot),

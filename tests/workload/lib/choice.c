@@ -38,10 +38,26 @@ int choice_init(struct choice *choice, uint64_t nr_pages, uint64_t nr_hot, doubl
 
 	choice->nr_pages = nr_pages;
 	choice->nr_hot = nr_hot;
+	choice->nr_warm = 0;
 	choice->hot_share = fixed_share(hot_share);
+	choice->warm_share = 0;
 	choice->write_share = fixed_share(write_share);
 	choice->layout = layout;
 	permutation_init(&choice->permutation, blocks ? nr_pages >> CHOICE_BLOCK_SHIFT : nr_pages,
 			 seed);
+	return 0;
+}
+
+int choice_set_warm(struct choice *choice, uint64_t nr_warm, double warm_share)
+{
+	if (nr_warm > choice->nr_pages - choice->nr_hot)
+		return -EINVAL;
+	if (!(warm_share >= 0 && warm_share <= 1) || (nr_warm == 0 && warm_share > 0))
+		return -EINVAL;
+	if (choice->hot_share + fixed_share(warm_share) > fixed_share(1))
+		return -EINVAL;
+
+	choice->nr_warm = nr_warm;
+	choice->warm_share = fixed_share(warm_share);
 	return 0;
 }

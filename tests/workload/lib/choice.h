@@ -5,7 +5,8 @@
  *
  * Terms: pages have a rank from 0 to nr_pages - 1. The hot set is a window of
  * nr_hot ranks, which wraps around; a shift moves the window to the ranks behind it, so that
- * the new hot set has no page of the old one as long as nr_hot <= nr_pages / 2. The
+ * the new hot set has no page of the old one as long as nr_hot <= nr_pages / 2. The warm set
+ * is the window of the nr_warm ranks behind the hot set and moves with it. The
  * layout says which page a rank is:
  *  - CONTIGUOUS: page = rank;
  *  - BLOCKS: 2 MiB blocks are permuted, pages keep their place in the block;
@@ -37,7 +38,9 @@ struct choice_permutation {
 struct choice {
 	uint64_t nr_pages;
 	uint64_t nr_hot;
+	uint64_t nr_warm;     /* 0: there is no warm set */
 	uint64_t hot_share;   /* 2^32: each access goes to the hot set */
+	uint64_t warm_share;  /* likewise */
 	uint64_t write_share; /* 2^32: each access is a store */
 	enum choice_layout layout;
 	struct choice_permutation permutation;
@@ -90,6 +93,12 @@ static inline uint64_t choice_permute(const struct choice_permutation *p, uint64
 	return x;
 }
 
+/*
+ * Makes the nr_warm ranks behind the hot set warm: they get a share of the accesses of their
+ * own. Returns 0, or -EINVAL where there are fewer pages or shares than that.
+ */
+int choice_set_warm(struct choice *choice, uint64_t nr_warm, double warm_share);
+
 static inline uint64_t choice_page_of_rank(const struct choice *choice, uint64_t rank)
 {
 	uint64_t in_block = rank & ((1 << CHOICE_BLOCK_SHIFT) - 1);
@@ -117,6 +126,10 @@ static inline struct choice_access choice_next(const struct choice *choice, uint
 	if ((uint32_t)how < choice->hot_share) {
 		rank = hot_first + choice_below(where, choice->nr_hot);
 		if (rank >= choice->nr_pages)
+			rank -= choice->nr_pages;
+	} else if ((uint32_t)how - choice->hot_share < choice->warm_share) {
+		rank = hot_first + choice->nr_hot + choice_below(where, choice->nr_warm);
+		while (rank >= choice->nr_pages)
 			rank -= choice->nr_pages;
 	} else {
 		rank = choice_below(where, choice->nr_pages);
