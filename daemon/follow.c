@@ -23,7 +23,8 @@ void ember_follow_refresh(struct ember_engine *e, struct ember_process *process)
 
 	if (ember_proc_read(e->config.proc_root, process->id.tgid, &facts) == 0)
 		process->facts = facts;
-	process->home = ember_proc_home(e->config.proc_root, process->id.tgid, &e->topo);
+	ember_process_note_home(
+	    process, ember_proc_home(e->config.proc_root, process->id.tgid, &e->topo));
 }
 
 static const struct ember_rule *rule_for(const struct ember_engine *e,
@@ -83,7 +84,7 @@ static void consider(struct ember_engine *e, uint32_t tgid)
 		ember_sampler_untrack(e->sampler, &id);
 		return;
 	}
-	process->home = ember_proc_home(e->config.proc_root, tgid, &e->topo);
+	ember_process_note_home(process, ember_proc_home(e->config.proc_root, tgid, &e->topo));
 	log_debug("following %u by rule \"%s\": %" PRIu64 " MiB", tgid, process->rule,
 		  facts.rss_bytes >> 20);
 	ember_follow_note_growth(e, facts.rss_bytes);

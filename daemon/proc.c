@@ -117,46 +117,66 @@ int ember_proc_read(const char *proc_root, uint32_t tgid, struct ember_proc *ret
 	return 0;
 }
 
-/* Field 39 of a stat line: the CPU the thread last ran on. -1 if it cannot be read. */
-static int last_cpu(const char *stat)
+int ember_proc_parse_stat(const char *text, struct ember_thread_time *ret)
 {
-	const char *p = strrchr(stat, ')'); /* the name before it may hold anything */
+	const char *p = strrchr(text, ')'); /* the name before it may hold anything */
+	unsigned long long utime, stime;
+	unsigned int cpu;
 
-	for (int field = 2; p && field < 39; field++) {
-		p = strchr(p, ' ');
-		p = p ? p + 1 : NULL;
-	}
-	return p ? atoi(p) : -1;
+	/* Fields 3 to 39: the state, 11 that are of no use here, utime, stime, 23 more, the CPU. */
+	if (!p || sscanf(p,
+			 ") %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %llu %llu"
+			 " %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s"
+			 " %*s %*s %*s %*s %*s %u",
+			 &utime, &stime, &cpu) != 3)
+		return -EINVAL;
+	*ret = (struct ember_thread_time){.cpu = cpu, .ticks = utime + stime};
+	return 0;
+}
+
+static void vote(const struct ember_topology *topo, const struct ember_thread_time *thread,
+		 uint64_t votes[EMBER_MAX_NODES])
+{
+	if (thread->cpu < sizeof(topo->cpu_node) && topo->cpu_node[thread->cpu] < EMBER_MAX_NODES)
+		votes[topo->cpu_node[thread->cpu]] += thread->ticks + 1; /* a new one counts, too */
+}
+
+/* The node with three quarters of all votes, or EMBER_NO_NODE. */
+static uint8_t winner(const uint64_t votes[EMBER_MAX_NODES])
+{
+	uint64_t all = 0;
+
+	for (unsigned int node = 0; node < EMBER_MAX_NODES; node++)
+		all += votes[node];
+	for (unsigned int node = 0; all && node < EMBER_MAX_NODES; node++)
+		if (votes[node] >= all - all / 4)
+			return node;
+	return EMBER_NO_NODE;
 }
 
 uint8_t ember_proc_home(const char *proc_root, uint32_t tgid, const struct ember_topology *topo)
 {
-	unsigned int votes[EMBER_MAX_NODES] = {}, nr = 0;
-	uint8_t best = EMBER_NO_NODE;
+	uint64_t votes[EMBER_MAX_NODES] = {};
 	char path[PATH_MAX], text[1024];
 	_cleanup_closedir_ DIR *dir = NULL;
+	unsigned int nr = 0;
 	struct dirent *entry;
 
 	snprintf(path, sizeof(path), "%s/%u/task", proc_root, tgid);
 	dir = opendir(path);
 	while (dir && nr < MAX_THREADS_LOOKED_AT && (entry = readdir(dir))) {
-		int cpu;
+		struct ember_thread_time thread;
 
 		if (entry->d_name[0] == '.')
 			continue;
 		snprintf(path, sizeof(path), "%s/%u/task/%.16s/stat", proc_root, tgid, entry->d_name);
-		if (read_small(path, text, sizeof(text)) <= 0)
+		if (read_small(path, text, sizeof(text)) <= 0 ||
+		    ember_proc_parse_stat(text, &thread) < 0)
 			continue;
 		nr++;
-		cpu = last_cpu(text);
-		if (cpu >= 0 && (size_t)cpu < sizeof(topo->cpu_node) &&
-		    topo->cpu_node[cpu] != EMBER_NO_NODE)
-			votes[topo->cpu_node[cpu]]++;
+		vote(topo, &thread, votes);
 	}
-	for (uint8_t node = 0; node < EMBER_MAX_NODES; node++)
-		if (votes[node] && (best == EMBER_NO_NODE || votes[node] > votes[best]))
-			best = node;
-	return best;
+	return winner(votes);
 }
 
 int ember_proc_for_each(const char *proc_root, void (*each)(uint32_t tgid, void *userdata),

@@ -27,9 +27,19 @@ int ember_proc_read(const char *proc_root, uint32_t tgid, struct ember_proc *ret
 int ember_proc_parse_status(const char *text, struct ember_proc *ret);
 int ember_proc_parse_cgroup(const char *text, char *ret, size_t size);
 
+/* A thread's line in /proc/PID/task/TID/stat: where it last ran, and for how long in all. */
+struct ember_thread_time {
+	uint32_t cpu;
+	uint64_t ticks;
+};
+
+/* Pure. 0 or -EINVAL. */
+int ember_proc_parse_stat(const char *text, struct ember_thread_time *ret);
+
 /*
- * The node whose CPUs run the threads of the process, by where they last ran (at most 64 threads
- * are looked at); EMBER_NO_NODE if unknown.
+ * The node whose CPUs run nearly all of the process: its threads (at most 64 are looked at) count
+ * for the node where they last ran, by the CPU time that they have used in their life, so that a
+ * thread that only waits has no say. EMBER_NO_NODE if unknown, or if no node has three quarters.
  */
 uint8_t ember_proc_home(const char *proc_root, uint32_t tgid, const struct ember_topology *topo);
 

@@ -76,7 +76,7 @@ struct ember_process *ember_process_add(struct ember_process_table *table,
 	process->id = *id;
 	process->facts = *facts;
 	process->weight = rule->weight;
-	process->home = EMBER_NO_NODE;
+	process->home = process->home_seen = EMBER_NO_NODE;
 	snprintf(process->rule, sizeof(process->rule), "%s", rule->name);
 	ember_regions_init(&process->regions);
 	memmove(table->procs + at + 1, table->procs + at, (table->nr - at) * sizeof(*table->procs));
@@ -93,6 +93,15 @@ void ember_process_remove(struct ember_process_table *table, struct ember_proces
 		(table->nr - at - 1) * sizeof(*table->procs));
 	table->nr--;
 	free_process(process);
+}
+
+void ember_process_note_home(struct ember_process *process, uint8_t home)
+{
+	bool unknown = process->home == EMBER_NO_NODE && process->home_seen == EMBER_NO_NODE;
+
+	if (unknown || home == process->home_seen)
+		process->home = home;
+	process->home_seen = home;
 }
 
 bool ember_process_note_fault(struct ember_process *process, uint64_t addr, uint64_t now_ns)

@@ -24,7 +24,8 @@ struct ember_process {
 	struct ember_regions regions;
 	char rule[64];
 	uint32_t weight;
-	uint8_t home; /* node of the CPUs that use it, EMBER_NO_NODE: unknown */
+	uint8_t home; /* node of the CPUs that use it, EMBER_NO_NODE: unknown, or several */
+	uint8_t home_seen; /* what the last look found */
 	uint64_t last_scan_ns; /* start of the last scan that cleared, 0: none */
 	uint64_t nr_scans;
 	uint64_t nr_lost_scans;
@@ -60,6 +61,12 @@ struct ember_process *ember_process_add(struct ember_process_table *table,
 					const struct ember_rule *rule);
 
 void ember_process_remove(struct ember_process_table *table, struct ember_process *process);
+
+/*
+ * A look found the process at home at @home. That counts when two looks in a row agree, or at once
+ * where nothing was known: a scheduler that sends it to and fro shall not send its memory along.
+ */
+void ember_process_note_home(struct ember_process *process, uint8_t home);
 
 /* Note a fault sample at @addr. False if its region is known already or noted. */
 bool ember_process_note_fault(struct ember_process *process, uint64_t addr, uint64_t now_ns);
