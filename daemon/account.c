@@ -65,7 +65,11 @@ static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, 
 {
 	switch (outcome) {
 	case EMBER_FATE_MOVED:
-		ember_cooldown_moved(cd, &move->id, addr, move->direction == EMBER_PROMOTE, now_ns);
+		ember_cooldown_moved(cd, &move->id, addr,
+				     move->why == EMBER_WHY_NEARER	  ? EMBER_COOL_SIDEWAYS
+				     : move->direction == EMBER_PROMOTE ? EMBER_COOL_UP
+									: EMBER_COOL_DOWN,
+				     now_ns);
 		break;
 	case EMBER_FATE_PINNED:
 	case EMBER_FATE_SHARED:

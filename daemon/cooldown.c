@@ -82,9 +82,16 @@ static struct ember_cooldown_entry *find_or_make(struct ember_cooldown *cd, uint
 	return e;
 }
 
+static bool holds_back(enum ember_cooldown_move last, enum ember_cooldown_move next)
+{
+	if (next == EMBER_COOL_SIDEWAYS)
+		return true;
+	return (last == EMBER_COOL_DOWN) != (next == EMBER_COOL_DOWN);
+}
+
 enum ember_cooldown_state ember_cooldown_look(const struct ember_cooldown *cd,
 					      const struct ember_proc_id *proc, uint64_t addr,
-					      bool promote, uint64_t now_ns)
+					      enum ember_cooldown_move move, uint64_t now_ns)
 {
 	const struct ember_cooldown_entry *e = find(cd, key_of(proc, addr));
 
@@ -92,22 +99,22 @@ enum ember_cooldown_state ember_cooldown_look(const struct ember_cooldown *cd,
 		return EMBER_COOL_FREE;
 	if (e->refused)
 		return EMBER_COOL_REFUSED;
-	return e->promoted != promote ? EMBER_COOL_MOVED : EMBER_COOL_FREE;
+	return holds_back(e->last, move) ? EMBER_COOL_MOVED : EMBER_COOL_FREE;
 }
 
 void ember_cooldown_moved(struct ember_cooldown *cd, const struct ember_proc_id *proc,
-			  uint64_t addr, bool promote, uint64_t now_ns)
+			  uint64_t addr, enum ember_cooldown_move move, uint64_t now_ns)
 {
 	uint32_t now_ms = now_ns / NSEC_PER_MSEC, time_ms;
 	struct ember_cooldown_entry *e = find_or_make(cd, key_of(proc, addr), now_ms);
 
-	if (e->moved && e->promoted != promote && e->trips < 15)
+	if (e->moved && holds_back(e->last, move) && e->trips < 15)
 		e->trips++;
 	time_ms = EMBER_COOLDOWN_FIRST_MS;
 	for (int i = 0; i < e->trips && time_ms < EMBER_COOLDOWN_LONGEST_MS; i++)
 		time_ms *= 2;
 	e->until_ms = now_ms + time_ms;
-	e->promoted = promote;
+	e->last = move;
 	e->moved = 1;
 	e->refused = 0;
 }

@@ -26,7 +26,7 @@ struct ember_cooldown_entry {
 	uint32_t until_ms;
 	uint8_t trips;
 	uint8_t refused;
-	uint8_t promoted; /* direction of the last move */
+	uint8_t last;     /* enum ember_cooldown_move: the last one */
 	uint8_t moved;    /* there was one */
 };
 
@@ -34,6 +34,12 @@ struct ember_cooldown {
 	struct ember_cooldown_entry *entries; /* sets of 8 */
 	uint32_t nr_sets;                     /* power of two */
 	uint64_t nr_evicted;                  /* entries that gave way before their time */
+};
+
+enum ember_cooldown_move {
+	EMBER_COOL_DOWN,
+	EMBER_COOL_UP,
+	EMBER_COOL_SIDEWAYS, /* to a nearer node of the same tier */
 };
 
 enum ember_cooldown_state {
@@ -46,12 +52,15 @@ enum ember_cooldown_state {
 int ember_cooldown_init(struct ember_cooldown *cd, uint32_t max_entries);
 void ember_cooldown_destroy(struct ember_cooldown *cd);
 
-/* May the page at @addr be moved in that direction? */
+/*
+ * May the page at @addr be moved so? Up and down hold each other back; sideways is held back by any
+ * move: a process that is sent from socket to socket shall not drag its memory along each time.
+ */
 enum ember_cooldown_state ember_cooldown_look(const struct ember_cooldown *cd,
 					      const struct ember_proc_id *proc, uint64_t addr,
-					      bool promote, uint64_t now_ns);
+					      enum ember_cooldown_move move, uint64_t now_ns);
 void ember_cooldown_moved(struct ember_cooldown *cd, const struct ember_proc_id *proc,
-			  uint64_t addr, bool promote, uint64_t now_ns);
+			  uint64_t addr, enum ember_cooldown_move move, uint64_t now_ns);
 /* @lasting: the reason will not pass soon (pinned, shared), else it may (locked). */
 void ember_cooldown_refused(struct ember_cooldown *cd, const struct ember_proc_id *proc,
 			    uint64_t addr, bool lasting, uint64_t now_ns);

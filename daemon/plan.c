@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * One plan: take a survey, then for every node from the fastest tier down find how much to
- * exchange (exchange.c) and name the pages. Terms: a *candidate* lies below the node and may
- * come up to it, a *victim* lies on it and may go down; an *item* is a part of one region
- * that is to move, before items are sorted and bundled into moves.
+ * exchange (exchange.c) and name the pages. Terms: a *candidate* lies below the node, or on a
+ * node of its tier that is farther from the CPUs that use it, and may come to it; a *victim* lies
+ * on it and may go down; an *item* is a part of one region that is to move, before items are sorted
+ * and bundled into moves. To those that use it a page of a *stranger*, for whom another node of
+ * the tier is nearer, is a victim that counts for less than its heat.
  *
  * Numbers come before names: pages that the cool-down holds back are counted first and left
  * out of the exchange, or victims would be demoted for candidates that cannot come.
@@ -25,6 +27,12 @@
 
 /* Order of execution: what differs by less than two octaves goes in one bundle. */
 #define BUNDLE_RANKS (2 * EMBER_LEVELS_PER_OCTAVE)
+
+/*
+ * A stranger's page gives way to one that is as hot: where two processes lie on each other's near
+ * node and both nodes are full, none would ever be hotter by the gap than the other.
+ */
+#define STRANGER_RANKS EMBER_EXCHANGE_GAP
 
 struct item {
 	struct ember_move_region region;
@@ -61,8 +69,9 @@ struct exchange_ctx {
 	struct ember_plan_work *w;
 	uint8_t node;
 	uint8_t tier;
-	uint16_t from_mems;               /* where candidates lie */
-	bool may_up[EMBER_MAX_CLASSES];   /* members may come to .node */
+	uint16_t lower;                         /* nodes of slower tiers */
+	uint16_t from_mems[EMBER_MAX_CLASSES];  /* where candidates lie; 0: members may not come */
+	uint8_t victim_less[EMBER_MAX_CLASSES]; /* ranks that its victims count for less */
 	bool may_down[EMBER_MAX_CLASSES]; /* members may go somewhere below it */
 	struct ember_exchange_limits limits;
 	struct ember_exchange ex;
@@ -78,8 +87,9 @@ struct picker {
 	uint64_t left;     /* in all */
 	uint64_t *blocked; /* only count, by rank, what the cool-down holds back */
 	uint64_t nr_blocked;
-	bool passing[EMBER_LEVELS]; /* levels that pass, for spans of this base and size */
+	bool passing[EMBER_LEVELS]; /* levels that pass, for spans of this class, base and size */
 	bool passing_known;
+	uint8_t passing_class;
 	uint8_t passing_base;
 	uint8_t passing_size;
 };
@@ -220,12 +230,6 @@ static uint16_t nodes_below(const struct exchange_ctx *x, unsigned int c)
 	return nodes;
 }
 
-static void add_counts(uint64_t to[EMBER_RANKS], const uint64_t from[EMBER_RANKS])
-{
-	for (int r = 0; r < EMBER_RANKS; r++)
-		to[r] += from[r];
-}
-
 static void add_candidates(struct exchange_ctx *x, const struct ember_counts *counts)
 {
 	for (int r = 0; counts && r < EMBER_RANKS; r++) {
@@ -235,21 +239,45 @@ static void add_candidates(struct exchange_ctx *x, const struct ember_counts *co
 	}
 }
 
+static uint8_t victim_rank(const struct exchange_ctx *x, unsigned int c, int rank)
+{
+	return rank > x->victim_less[c] ? rank - x->victim_less[c] : 0;
+}
+
+static void add_victims(struct exchange_ctx *x, unsigned int c)
+{
+	const struct ember_counts *counts = x->w->survey.counts[x->node][c];
+
+	for (int r = 0; counts && r < EMBER_RANKS; r++)
+		x->victims[victim_rank(x, c, r)] += counts->pages[r];
+}
+
+/* Who may come, and from where; who may go; and whose pages count for less here. */
+static void set_class(struct exchange_ctx *x, unsigned int c)
+{
+	uint16_t near = x->w->near[x->tier][c], bit = 1U << x->node;
+
+	x->from_mems[c] = 0;
+	if (near & bit & x->w->survey.classes[c].allowed)
+		x->from_mems[c] = x->lower | (x->topo->tiers[x->tier].nodes & ~near);
+	x->victim_less[c] = near & bit ? 0 : STRANGER_RANKS;
+}
+
 static void sum_up(struct exchange_ctx *x)
 {
 	struct ember_survey *s = &x->w->survey;
 	uint16_t lower = 0;
 
 	for (unsigned int c = 0; c < s->nr_classes; c++) {
-		uint16_t below = nodes_below(x, c), bit = 1U << x->node;
+		uint16_t below = nodes_below(x, c);
 
-		x->may_up[c] = x->w->near[x->tier][c] & s->classes[c].allowed & bit;
+		set_class(x, c);
 		x->may_down[c] = below;
 		lower |= below;
-		for (uint16_t mems = x->from_mems; x->may_up[c] && mems; mems &= mems - 1)
+		for (uint16_t mems = x->from_mems[c]; mems; mems &= mems - 1)
 			add_candidates(x, s->counts[__builtin_ctz(mems)][c]);
-		if (x->may_down[c] && s->counts[x->node][c])
-			add_counts(x->victims, s->counts[x->node][c]->pages);
+		if (x->may_down[c])
+			add_victims(x, c);
 	}
 	for (; lower; lower &= lower - 1)
 		x->limits.lower_room += x->w->transient[__builtin_ctz(lower)];
@@ -269,10 +297,13 @@ static bool passes_cut(const struct picker *p, uint8_t rank)
 
 /* A page of @nr pages of 4 KiB. */
 static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t addr, uint32_t proc,
-		      uint8_t rank, unsigned int nr)
+		      uint8_t rank, unsigned int nr, bool sideways)
 {
-	enum ember_cooldown_state state = ember_cooldown_look(
-	    x->cooldown, &x->procs[proc].id, addr, p->direction == EMBER_PROMOTE, x->now_ns);
+	enum ember_cooldown_move move = sideways			? EMBER_COOL_SIDEWAYS
+					: p->direction == EMBER_PROMOTE ? EMBER_COOL_UP
+									: EMBER_COOL_DOWN;
+	enum ember_cooldown_state state =
+	    ember_cooldown_look(x->cooldown, &x->procs[proc].id, addr, move, x->now_ns);
 
 	if (state == EMBER_COOL_FREE)
 		return false;
@@ -303,7 +334,8 @@ static void eligible(const struct exchange_ctx *x, const struct picker *p, uint3
 		     const struct ember_region *r, const struct ember_region_span *span,
 		     uint64_t ret[EMBER_PLANE_WORDS])
 {
-	uint16_t mems = p->direction == EMBER_PROMOTE ? x->from_mems : 1U << x->node;
+	uint16_t mems = p->direction == EMBER_PROMOTE ? x->from_mems[x->w->survey.class_of[proc]]
+						      : 1U << x->node;
 	uint64_t mask[EMBER_PLANE_WORDS];
 
 	memset(ret, 0, sizeof(mask));
@@ -326,23 +358,45 @@ static uint8_t page_rank(const struct exchange_ctx *x, const struct ember_region
 	return ember_survey_rank(&x->w->survey, span, ember_region_page_level(r, page));
 }
 
-static bool level_passes(const struct exchange_ctx *x, const struct picker *p,
+/* The rank of a level in this exchange. */
+static uint8_t level_rank(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+			  const struct ember_region_span *span, uint8_t level)
+{
+	uint8_t rank = ember_survey_rank(&x->w->survey, span, level);
+
+	if (p->direction == EMBER_PROMOTE)
+		return rank;
+	return victim_rank(x, x->w->survey.class_of[proc], rank);
+}
+
+static uint8_t exchange_rank(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+			     const struct ember_region *r, const struct ember_region_span *span,
+			     unsigned int page)
+{
+	return level_rank(x, p, proc, span, ember_region_page_level(r, page));
+}
+
+static bool level_passes(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
 			 const struct ember_region_span *span, uint8_t level)
 {
 	if (p->direction == EMBER_PROMOTE && ember_survey_too_cold(&x->w->survey, span, level))
 		return false;
-	return passes_cut(p, ember_survey_rank(&x->w->survey, span, level));
+	return passes_cut(p, level_rank(x, p, proc, span, level));
 }
 
 /* Worked out once for regions alike: nearly all of a process. */
-static const bool *passing_levels(const struct exchange_ctx *x, struct picker *p,
+static const bool *passing_levels(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 				  const struct ember_region_span *span)
 {
-	if (p->passing_known && p->passing_base == span->base && p->passing_size == span->size)
+	uint8_t class = x->w->survey.class_of[proc];
+
+	if (p->passing_known && p->passing_class == class && p->passing_base == span->base &&
+	    p->passing_size == span->size)
 		return p->passing;
 	for (unsigned int level = 0; level < EMBER_LEVELS; level++)
-		p->passing[level] = level_passes(x, p, span, level);
+		p->passing[level] = level_passes(x, p, proc, span, level);
 	p->passing_known = true;
+	p->passing_class = class;
 	p->passing_base = span->base;
 	p->passing_size = span->size;
 	return p->passing;
@@ -368,15 +422,23 @@ static void narrow_to_passing(const struct ember_region *r, const bool passing[E
 	}
 }
 
+/* From another node of the same tier. */
+static bool sideways(const struct exchange_ctx *x, const struct picker *p,
+		     const struct ember_region *r, unsigned int page)
+{
+	return p->direction == EMBER_PROMOTE &&
+	       !(x->lower & (1U << ember_region_page_mem(r, page)));
+}
+
 /* A huge page moves whole or not at all. */
 static void pick_huge(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 		      const struct ember_region *r, const struct ember_region_span *span,
 		      uint64_t mask[EMBER_PLANE_WORDS])
 {
-	uint8_t rank = page_rank(x, r, span, 0);
+	uint8_t rank = exchange_rank(x, p, proc, r, span, 0);
 
 	if (weight(mask) == r->nr_present && has_place(p, rank, r->nr_present) &&
-	    !held_back(x, p, r->addr, proc, rank, r->nr_present))
+	    !held_back(x, p, r->addr, proc, rank, r->nr_present, sideways(x, p, r, 0)))
 		take_place(p, rank, r->nr_present);
 	else
 		memset(mask, 0, EMBER_PLANE_WORDS * sizeof(*mask));
@@ -387,7 +449,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 		 const struct ember_region *r, const struct ember_region_span *span,
 		 uint64_t mask[EMBER_PLANE_WORDS])
 {
-	narrow_to_passing(r, passing_levels(x, p, span), mask);
+	narrow_to_passing(r, passing_levels(x, p, proc, span), mask);
 	if (r->order == EMBER_ORDER_PMD) {
 		pick_huge(x, p, proc, r, span, mask);
 		return;
@@ -395,10 +457,11 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
-			uint8_t rank = page_rank(x, r, span, page);
+			uint8_t rank = exchange_rank(x, p, proc, r, span, page);
 
 			if (has_place(p, rank, 1) &&
-			    !held_back(x, p, page_addr(r, page), proc, rank, 1))
+			    !held_back(x, p, page_addr(r, page), proc, rank, 1,
+				       sideways(x, p, r, page)))
 				take_place(p, rank, 1);
 			else
 				mask[w] &= ~(bits & -bits);
@@ -410,11 +473,12 @@ static bool worth_a_look(const struct exchange_ctx *x, const struct picker *p, u
 {
 	uint8_t class = x->w->survey.class_of[proc];
 	bool up = p->direction == EMBER_PROMOTE;
-	uint8_t best = up ? span->rank_max : span->rank_min;
+	uint8_t best;
 
 	if (class == UINT8_MAX || span->why_not != EMBER_NR_WHY_NOT)
 		return false;
-	return (up ? x->may_up[class] : x->may_down[class]) && passes_cut(p, best) &&
+	best = up ? span->rank_max : victim_rank(x, class, span->rank_min);
+	return (up ? x->from_mems[class] : x->may_down[class]) && passes_cut(p, best) &&
 	       has_place(p, best, 1);
 }
 
@@ -488,16 +552,19 @@ static void split_by_mover(const struct ember_region *r, const uint64_t mask[EMB
 	}
 }
 
-static enum ember_why why(const struct exchange_ctx *x, enum ember_direction direction)
+static enum ember_why why(const struct exchange_ctx *x, enum ember_direction direction, bool sideways)
 {
+	if (sideways)
+		return EMBER_WHY_NEARER;
 	if (direction == EMBER_PROMOTE)
 		return x->ex.nr_down ? EMBER_WHY_HOTTER : EMBER_WHY_FILL;
 	return x->ex.nr_up ? EMBER_WHY_MAKE_ROOM : EMBER_WHY_RESERVE;
 }
 
-static int add_items(struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+/* Items of pages that come or go for the same reason. */
+static int add_alike(struct exchange_ctx *x, const struct picker *p, uint32_t proc,
 		     const struct ember_region *r, struct ember_region_span *span, uint8_t dest,
-		     const uint64_t mask[EMBER_PLANE_WORDS])
+		     const uint64_t mask[EMBER_PLANE_WORDS], bool sideways)
 {
 	uint64_t by_mover[EMBER_NR_MOVERS][EMBER_PLANE_WORDS];
 	int err = 0;
@@ -512,7 +579,7 @@ static int add_items(struct exchange_ctx *x, const struct picker *p, uint32_t pr
 		while (!by_mover[m][first])
 			first++;
 		item.direction = p->direction;
-		item.why = why(x, p->direction);
+		item.why = why(x, p->direction, sideways);
 		item.order = p->direction == EMBER_DEMOTE ? UINT8_MAX - x->tier : x->tier;
 		item.region.addr = r->addr;
 		item.region.nr_pages = n;
@@ -523,6 +590,26 @@ static int add_items(struct exchange_ctx *x, const struct picker *p, uint32_t pr
 		err = add_item(x, span, &item);
 	}
 	return err;
+}
+
+/* Those that come from the same tier, and those that change tiers. */
+static int add_items(struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+		     const struct ember_region *r, struct ember_region_span *span, uint8_t dest,
+		     const uint64_t mask[EMBER_PLANE_WORDS])
+{
+	uint16_t peers = x->topo->tiers[x->tier].nodes & ~(1U << x->node);
+	uint64_t side[EMBER_PLANE_WORDS] = {0}, rest[EMBER_PLANE_WORDS];
+	int err;
+
+	for (peers &= ember_region_mems(r); peers; peers &= peers - 1) {
+		ember_region_on_mem(r, __builtin_ctz(peers), rest);
+		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+			side[w] |= rest[w] & mask[w];
+	}
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+		rest[w] = mask[w] & ~side[w];
+	err = add_alike(x, p, proc, r, span, dest, side, true);
+	return err < 0 ? err : add_alike(x, p, proc, r, span, dest, rest, false);
 }
 
 static struct picker picker_of(const struct exchange_ctx *x, enum ember_direction direction)
@@ -701,9 +788,9 @@ static int plan_node(struct exchange_ctx *x, uint8_t tier, uint8_t node)
 {
 	x->tier = tier;
 	x->node = node;
-	x->from_mems = 0;
+	x->lower = 0;
 	for (unsigned int t = tier + 1; t < x->topo->nr_tiers; t++)
-		x->from_mems |= x->topo->tiers[t].nodes;
+		x->lower |= x->topo->tiers[t].nodes;
 	memset(x->candidates, 0, sizeof(x->candidates));
 	memset(x->victims, 0, sizeof(x->victims));
 	x->limits = (struct ember_exchange_limits){

@@ -28,6 +28,7 @@ enum ember_mover {
 #define EMBER_WHY(X)                                                                               \
 	X(HOTTER, "hotter", "hotter than what gives way for it")                                   \
 	X(FILL, "fill", "hot, and faster memory has room")                                         \
+	X(NEARER, "nearer", "hot, and this node is nearer to the CPUs that use it")                \
 	X(MAKE_ROOM, "make-room", "colder than what comes in its place")                           \
 	X(RESERVE, "reserve", "the coldest, and the node is below its reserve")
 

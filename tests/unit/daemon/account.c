@@ -100,6 +100,27 @@ static void test_page_by_page(void **state)
 	assert_int_equal(sum.tried, 0);
 }
 
+/* To and fro between two sockets: the second move sideways holds the page back for longer. */
+static void test_sideways_moves_are_told_apart(void **state)
+{
+	struct ember_fate_run run = {EMBER_FATE_MOVED, 4};
+
+	(void)state;
+	for (unsigned int why = 0; why < EMBER_NR_WHY; why++) {
+		struct ember_move m = move;
+
+		ember_cooldown_destroy(&cooldown);
+		ember_cooldown_init(&cooldown, 64);
+		m.why = why;
+		for (unsigned int i = 0; i < 2; i++)
+			ember_account_result(&account, &rs, &cooldown, &m, parts, &run, 1,
+					     i * 5000 * MSEC);
+		assert_int_equal(ember_cooldown_look(&cooldown, &m.id, 5 * 4096, EMBER_COOL_SIDEWAYS,
+						     10000 * MSEC),
+				 why == EMBER_WHY_NEARER ? EMBER_COOL_MOVED : EMBER_COOL_FREE);
+	}
+}
+
 /* What the planner is told about each page, by fate: may it go up, may it go down, and later? */
 static void test_feedback(void **state)
 {
@@ -130,12 +151,12 @@ static void test_feedback(void **state)
 		ember_account_result(&account, &rs, &cooldown, &move, parts, &run, 1, 0);
 		print_message("%s: %s\n", ember_fate_word(cases[i].fate),
 			      ember_fate_sentence(cases[i].fate));
-		assert_int_equal(ember_cooldown_look(&cooldown, &move.id, 5 * 4096, true, 0),
+		assert_int_equal(ember_cooldown_look(&cooldown, &move.id, 5 * 4096, EMBER_COOL_UP, 0),
 				 cases[i].up);
-		assert_int_equal(ember_cooldown_look(&cooldown, &move.id, 5 * 4096, false, 0),
+		assert_int_equal(ember_cooldown_look(&cooldown, &move.id, 5 * 4096, EMBER_COOL_DOWN, 0),
 				 cases[i].down);
 		assert_int_equal(
-		    ember_cooldown_look(&cooldown, &move.id, 5 * 4096, true, 5000 * MSEC),
+		    ember_cooldown_look(&cooldown, &move.id, 5 * 4096, EMBER_COOL_UP, 5000 * MSEC),
 		    cases[i].up_after_5s);
 	}
 }
@@ -190,7 +211,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_in_flight),    TEST(test_page_by_page),
 	    TEST(test_feedback),     TEST(test_short_and_long_results),
-	    TEST(test_process_gone),
+	    TEST(test_process_gone), TEST(test_sideways_moves_are_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

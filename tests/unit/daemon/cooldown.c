@@ -14,13 +14,13 @@ static void test_way_back_only(void **state)
 
 	(void)state;
 	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 0), EMBER_COOL_FREE);
-	ember_cooldown_moved(&cd, &a, PAGE, true, 0);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 4999 * MSEC), EMBER_COOL_MOVED);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 4999 * MSEC), EMBER_COOL_FREE);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE + 4096, false, 0), EMBER_COOL_FREE);
-	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, false, 0), EMBER_COOL_FREE);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 5000 * MSEC), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 0), EMBER_COOL_FREE);
+	ember_cooldown_moved(&cd, &a, PAGE, EMBER_COOL_UP, 0);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 4999 * MSEC), EMBER_COOL_MOVED);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 4999 * MSEC), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE + 4096, EMBER_COOL_DOWN, 0), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_DOWN, 0), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 5000 * MSEC), EMBER_COOL_FREE);
 	ember_cooldown_destroy(&cd);
 }
 
@@ -34,16 +34,42 @@ static void test_doubles_with_round_trips(void **state)
 	(void)state;
 	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
 	for (size_t i = 0; i < NR(expected_s); i++) {
-		bool promote = i % 2;
+		enum ember_cooldown_move move = i % 2 ? EMBER_COOL_UP : EMBER_COOL_DOWN;
+		enum ember_cooldown_move back = i % 2 ? EMBER_COOL_DOWN : EMBER_COOL_UP;
 		uint64_t end = now + expected_s[i] * 1000 * MSEC;
 
-		ember_cooldown_moved(&cd, &a, PAGE, promote, now);
-		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, !promote, end - MSEC),
+		ember_cooldown_moved(&cd, &a, PAGE, move, now);
+		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, back, end - MSEC),
 				 EMBER_COOL_MOVED);
-		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, !promote, end),
+		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, back, end),
 				 EMBER_COOL_FREE);
 		now = end;
 	}
+	ember_cooldown_destroy(&cd);
+}
+
+/* After any move a page stays on its node for a while; it may go up to a faster tier. */
+static void test_sideways(void **state)
+{
+	struct ember_cooldown cd;
+
+	(void)state;
+	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
+	ember_cooldown_moved(&cd, &a, PAGE, EMBER_COOL_UP, 0);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_SIDEWAYS, 4999 * MSEC),
+			 EMBER_COOL_MOVED);
+	ember_cooldown_moved(&cd, &b, PAGE, EMBER_COOL_SIDEWAYS, 0);
+	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_SIDEWAYS, 4999 * MSEC),
+			 EMBER_COOL_MOVED);
+	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_DOWN, 4999 * MSEC),
+			 EMBER_COOL_MOVED);
+	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_UP, 0), EMBER_COOL_FREE);
+	/* to and fro between two sockets: twice as long each time */
+	ember_cooldown_moved(&cd, &b, PAGE, EMBER_COOL_SIDEWAYS, 5000 * MSEC);
+	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_SIDEWAYS, 14999 * MSEC),
+			 EMBER_COOL_MOVED);
+	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_SIDEWAYS, 15000 * MSEC),
+			 EMBER_COOL_FREE);
 	ember_cooldown_destroy(&cd);
 }
 
@@ -54,12 +80,12 @@ static void test_refused(void **state)
 	(void)state;
 	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
 	ember_cooldown_refused(&cd, &a, PAGE, false, 0);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 1999 * MSEC), EMBER_COOL_REFUSED);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, false, 1999 * MSEC),
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 1999 * MSEC), EMBER_COOL_REFUSED);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 1999 * MSEC),
 			 EMBER_COOL_REFUSED);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 2000 * MSEC), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 2000 * MSEC), EMBER_COOL_FREE);
 	ember_cooldown_refused(&cd, &a, PAGE, true, 0);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 54999 * MSEC),
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 54999 * MSEC),
 			 EMBER_COOL_REFUSED);
 	ember_cooldown_destroy(&cd);
 }
@@ -74,10 +100,10 @@ static void test_bounded(void **state)
 	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
 	ember_cooldown_refused(&cd, &a, PAGE, true, 0); /* ends at 60 s */
 	for (uint64_t i = 1; i < 10000; i++)
-		ember_cooldown_moved(&cd, &a, PAGE + i * 4096, true, 0); /* at 5 s */
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, true, 0), EMBER_COOL_REFUSED);
+		ember_cooldown_moved(&cd, &a, PAGE + i * 4096, EMBER_COOL_UP, 0); /* at 5 s */
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 0), EMBER_COOL_REFUSED);
 	for (uint64_t i = 0; i < 10000; i++)
-		kept += ember_cooldown_look(&cd, &a, PAGE + i * 4096, false, 0) != EMBER_COOL_FREE;
+		kept += ember_cooldown_look(&cd, &a, PAGE + i * 4096, EMBER_COOL_DOWN, 0) != EMBER_COOL_FREE;
 	print_message("kept %u of 10000, %llu gave way\n", kept, (unsigned long long)cd.nr_evicted);
 	assert_int_equal(kept, 64);
 	assert_int_equal(cd.nr_evicted, 10000 - 64);
@@ -89,6 +115,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_way_back_only),
 	    cmocka_unit_test(test_doubles_with_round_trips),
+	    cmocka_unit_test(test_sideways),
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_bounded),
 	};

@@ -424,7 +424,7 @@ static void test_held_back_pages_cost_no_room(void **state)
 	for (unsigned int page = 0; page < 512; page++) /* all that is hottest was refused */
 		ember_cooldown_refused(&cooldown, &p.plan.id, page * 4096, true, 0);
 	for (unsigned int page = 0; page < 100; page++) /* some of what is cold has just come */
-		ember_cooldown_moved(&cooldown, &p.plan.id, 2 * REGION + page * 4096, true, 0);
+		ember_cooldown_moved(&cooldown, &p.plan.id, 2 * REGION + page * 4096, EMBER_COOL_UP, 0);
 	make(&t, &p, 1, &limits);
 	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 512);
 	assert_int_equal(plan.nr_planned[EMBER_DEMOTE], 512);
@@ -564,6 +564,134 @@ static void test_nearest_fast_node(void **state)
 	ember_regions_clear(&p[1].rs);
 }
 
+/* Two sockets: DDR 0 and 1, the HBM near to them 2 and 3. */
+static struct ember_topology two_sockets(uint64_t free_mib)
+{
+	struct ember_topology t = no_nodes();
+
+	add_node(&t, 0, 1, 64, 32);
+	add_node(&t, 1, 1, 64, 32);
+	add_node(&t, 2, 0, 32, free_mib);
+	add_node(&t, 3, 0, 32, free_mib);
+	for (unsigned int i = 0; i < 2; i++) {
+		t.nodes[i].distance[2 + i] = 17;
+		t.nodes[i].distance[3 - i] = 28;
+	}
+	return t;
+}
+
+/* Carry the plan out; returns the number of pages that moved. */
+static uint32_t carry_out(struct ember_topology *t, struct proc *procs, size_t nr)
+{
+	struct ember_account account;
+	uint32_t nr_moved = 0;
+
+	ember_account_init(&account);
+	for (uint32_t i = 0; i < plan.nr_moves; i++) {
+		const struct ember_move *m = &plan.moves[i];
+		struct ember_fate_run run = {EMBER_FATE_MOVED, m->nr_pages};
+		uint64_t on[2][EMBER_MEM_UNKNOWN + 1] = {0};
+
+		assert_true(m->proc < nr);
+		ember_regions_count_mem(&procs[m->proc].rs, on[0]);
+		ember_account_submitted(&account, &procs[m->proc].rs, m,
+					plan.regions + m->first_region);
+		ember_account_result(&account, &procs[m->proc].rs, &cooldown, m,
+				     plan.regions + m->first_region, &run, 1, 0);
+		ember_regions_count_mem(&procs[m->proc].rs, on[1]);
+		for (unsigned int n = 0; n < EMBER_MAX_NODES; n++)
+			t->nodes[n].free_bytes += (on[0][n] - on[1][n]) * 4096;
+		nr_moved += m->nr_pages;
+	}
+	return nr_moved;
+}
+
+/* What lies in the far fast node comes to the near one, and then stays. */
+static void test_far_pages_come_near(void **state)
+{
+	struct ember_topology t = two_sockets(16);
+	struct ember_plan_limits limits = plenty();
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	add_region(&p, 0, HOT, 3);
+	add_region(&p, 1, HOT, 2);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 0); /* at home nowhere: well placed */
+	p.plan.home = 0;
+	add_region(&p, 2, HOT, 0);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 2, EMBER_PROMOTE), 1024);
+	assert_int_equal(plan.nr_why[EMBER_WHY_NEARER], 512);
+	assert_int_equal(plan.nr_why[EMBER_WHY_FILL], 512);
+	assert_int_equal(carry_out(&t, &p, 1), 1024);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	/* sent to the other socket: its memory does not follow at once */
+	p.plan.home = 1;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 3, EMBER_PROMOTE), 512); /* the one that did not move */
+	ember_regions_clear(&p.rs);
+}
+
+/* A full near node: what is cold in it gives way to what is hot in the far one. */
+static void test_far_pages_displace_cold_ones(void **state)
+{
+	struct ember_topology t = two_sockets(0);
+	struct ember_plan_limits limits = plenty();
+	struct proc p[2];
+
+	(void)state;
+	make_proc(&p[0], 1);
+	make_proc(&p[1], 2);
+	p[0].plan.home = 0;
+	p[1].plan.home = 1;
+	add_region(&p[0], 0, HOT, 3);
+	add_region(&p[0], 1, COLD, 2);
+	add_region(&p[1], 0, WARM, 2); /* a stranger, but hotter than what is cold */
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(0, 0, EMBER_DEMOTE), 512);
+	assert_int_equal(planned(0, 2, EMBER_PROMOTE), 512);
+	assert_int_equal(plan.nr_why[EMBER_WHY_NEARER], 512);
+	assert_int_equal(planned(1, 1, EMBER_DEMOTE), 0);
+	ember_regions_clear(&p[0].rs);
+	ember_regions_clear(&p[1].rs);
+}
+
+/* Two processes that lie in each other's full node, all of it equally hot, change places. */
+static void test_strangers_give_way(void **state)
+{
+	struct ember_topology t = two_sockets(0);
+	struct ember_plan_limits limits = plenty();
+	struct proc p[2];
+	int rounds;
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		make_proc(&p[i], i + 1);
+		p[i].plan.home = i;
+		for (unsigned int r = 0; r < 4; r++)
+			add_region(&p[i], r, HOT, 3 - i);
+	}
+	for (rounds = 0; rounds < 20; rounds++) {
+		make(&t, p, 2, &limits);
+		if (!carry_out(&t, p, 2))
+			break;
+		ember_cooldown_destroy(&cooldown); /* a long time passes */
+		ember_cooldown_init(&cooldown, 4096);
+	}
+	print_message("settled after %d rounds\n", rounds);
+	assert_true(rounds < 20);
+	for (unsigned int i = 0; i < 2; i++) {
+		uint64_t on[EMBER_MEM_UNKNOWN + 1] = {0};
+
+		ember_regions_count_mem(&p[i].rs, on);
+		assert_int_equal(on[2 + i], 4 * 512);
+		ember_regions_clear(&p[i].rs);
+	}
+}
+
 static void test_moves_are_bounded_and_ordered(void **state)
 {
 	struct ember_topology t = cxl(64);
@@ -666,6 +794,9 @@ int main(void)
 		TEST(test_whole_region_reasons),
 		TEST(test_three_tiers),
 		TEST(test_nearest_fast_node),
+		TEST(test_far_pages_come_near),
+		TEST(test_far_pages_displace_cold_ones),
+		TEST(test_strangers_give_way),
 		TEST(test_moves_are_bounded_and_ordered),
 		TEST(test_threshold_level),
 		TEST(test_calibrated_levels_decide),
