@@ -77,6 +77,7 @@ struct exchange_ctx {
 	struct ember_exchange ex;
 	uint64_t candidates[EMBER_RANKS];
 	uint64_t victims[EMBER_RANKS];
+	uint64_t nr_too_cold; /* left out of the candidates */
 };
 
 /* Pages of one direction that pass the cut. */
@@ -234,8 +235,7 @@ static void add_candidates(struct exchange_ctx *x, const struct ember_counts *co
 {
 	for (int r = 0; counts && r < EMBER_RANKS; r++) {
 		x->candidates[r] += counts->pages[r] - counts->too_cold[r];
-		if (x->tier == 0)
-			x->plan->nr_why_not[EMBER_WHY_NOT_TOO_COLD] += counts->too_cold[r];
+		x->nr_too_cold += counts->too_cold[r];
 	}
 }
 
@@ -762,6 +762,7 @@ static void say_why_not(struct exchange_ctx *x)
 	uint64_t *why_not = x->plan->nr_why_not, left_of_wanted = x->ex.nr_wanted, nr_victims = 0;
 	int coldest = EMBER_RANKS;
 
+	why_not[EMBER_WHY_NOT_TOO_COLD] += x->nr_too_cold;
 	for (int r = EMBER_RANKS - 1; r >= 0; r--) {
 		nr_victims += x->victims[r];
 		coldest = x->victims[r] ? r : coldest;
@@ -784,7 +785,8 @@ static void say_why_not(struct exchange_ctx *x)
 	why_not[EMBER_WHY_NOT_PLACED] += nr_victims - x->ex.nr_down;
 }
 
-static int plan_node(struct exchange_ctx *x, uint8_t tier, uint8_t node)
+/* Numbers of the exchange of @node with what lies below it and on farther nodes of its tier. */
+static void look_at_node(struct exchange_ctx *x, uint8_t tier, uint8_t node)
 {
 	x->tier = tier;
 	x->node = node;
@@ -793,20 +795,61 @@ static int plan_node(struct exchange_ctx *x, uint8_t tier, uint8_t node)
 		x->lower |= x->topo->tiers[t].nodes;
 	memset(x->candidates, 0, sizeof(x->candidates));
 	memset(x->victims, 0, sizeof(x->victims));
+	x->nr_too_cold = 0;
 	x->limits = (struct ember_exchange_limits){
 	    .room = x->w->room[node],
 	    .transient_room = x->w->transient[node],
 	    .slack = (x->w->transient[node] - x->w->room[node]) / 4,
-	    .budget_up = x->w->budget[EMBER_PROMOTE],
-	    .budget_down = x->w->budget[EMBER_DEMOTE],
 	    .demand = x->w->demand[node],
 	};
 	sum_up(x);
+}
+
+/* Pages that would come, or have to go, if the budgets were endless. */
+static uint64_t claim_of(struct exchange_ctx *x, uint8_t tier, uint8_t node)
+{
+	look_at_node(x, tier, node);
+	return ember_exchange_find(x->candidates, x->victims, &x->limits).nr_wanted +
+	       (x->limits.room < 0 ? -x->limits.room : 0);
+}
+
+static uint64_t part_of(uint64_t budget, uint64_t claim, uint64_t all_claims)
+{
+	return budget >= all_claims ? budget : budget * claim / all_claims;
+}
+
+static int plan_node(struct exchange_ctx *x, uint8_t tier, uint8_t node, uint64_t claim,
+		     uint64_t all_claims)
+{
+	look_at_node(x, tier, node);
+	x->limits.budget_up = part_of(x->w->budget[EMBER_PROMOTE], claim, all_claims);
+	x->limits.budget_down = part_of(x->w->budget[EMBER_DEMOTE], claim, all_claims);
 	find_exchange(x);
 	x->plan->nr_wanted += x->ex.nr_wanted;
 	if (tier == 0)
 		say_why_not(x);
 	return write_down(x);
+}
+
+/* Its nodes share the budgets by what they want: else the first would have them to itself. */
+static int plan_tier(struct exchange_ctx *x, uint8_t tier)
+{
+	uint64_t claims[EMBER_MAX_NODES], left = 0;
+	int err = 0;
+
+	for (uint16_t nodes = x->topo->tiers[tier].nodes; nodes; nodes &= nodes - 1) {
+		uint8_t node = __builtin_ctz(nodes);
+
+		claims[node] = claim_of(x, tier, node);
+		left += claims[node];
+	}
+	for (uint16_t nodes = x->topo->tiers[tier].nodes; nodes && !err; nodes &= nodes - 1) {
+		uint8_t node = __builtin_ctz(nodes);
+
+		err = plan_node(x, tier, node, claims[node], left);
+		left -= claims[node];
+	}
+	return err;
 }
 
 /* ---- moves ---- */
@@ -955,12 +998,11 @@ static int make(struct ember_plan *plan, const struct ember_topology *topo,
 	prepare_classes(plan->work, topo);
 	count_not_allowed(plan, topo);
 	plan->threshold_level = threshold(plan, topo);
-	for (unsigned int t = 0; t + 1 < topo->nr_tiers; t++)
-		for (uint16_t nodes = topo->tiers[t].nodes; nodes; nodes &= nodes - 1) {
-			err = plan_node(&x, t, __builtin_ctz(nodes));
-			if (err < 0)
-				return err;
-		}
+	for (unsigned int t = 0; t + 1 < topo->nr_tiers; t++) {
+		err = plan_tier(&x, t);
+		if (err < 0)
+			return err;
+	}
 	plan->settled = is_settled(plan);
 	return bundle(plan, procs, limits->max_regions_per_move);
 }

@@ -606,6 +606,35 @@ static uint32_t carry_out(struct ember_topology *t, struct proc *procs, size_t n
 	return nr_moved;
 }
 
+/* Two nodes of a tier get as much of a tight budget as they want of all. */
+static void test_nodes_share_the_budget(void **state)
+{
+	struct ember_topology t = two_sockets(0);
+	struct ember_plan_limits limits = plenty();
+	struct proc p[2];
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		make_proc(&p[i], i + 1);
+		p[i].plan.home = i;
+		for (unsigned int r = 0; r < 3 - i; r++) {
+			add_region(&p[i], r, HOT, i);
+			add_region(&p[i], 10 + r, COLD, 2 + i);
+		}
+	}
+	limits.bytes[EMBER_PROMOTE] = limits.bytes[EMBER_DEMOTE] = 1000 * 4096;
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(0, 2, EMBER_PROMOTE), 600);
+	assert_int_equal(planned(1, 3, EMBER_PROMOTE), 400);
+	assert_int_equal(plan.nr_planned[EMBER_DEMOTE], 1000);
+	/* one that wants nothing gets nothing */
+	ember_regions_clear(&p[0].rs);
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(1, 3, EMBER_PROMOTE), 1000);
+	assert_int_equal(plan.nr_wanted, 1024);
+	ember_regions_clear(&p[1].rs);
+}
+
 /* What lies in the far fast node comes to the near one, and then stays. */
 static void test_far_pages_come_near(void **state)
 {
@@ -794,6 +823,7 @@ int main(void)
 		TEST(test_whole_region_reasons),
 		TEST(test_three_tiers),
 		TEST(test_nearest_fast_node),
+		TEST(test_nodes_share_the_budget),
 		TEST(test_far_pages_come_near),
 		TEST(test_far_pages_displace_cold_ones),
 		TEST(test_strangers_give_way),
