@@ -55,7 +55,7 @@ struct ember_plan_work {
 	uint64_t demand[EMBER_MAX_NODES];
 	uint64_t budget[EMBER_NR_DIRECTIONS];
 	uint16_t near[EMBER_MAX_TIERS]
-		     [EMBER_MAX_CLASSES]; /* nodes of a tier nearest to the class */
+		     [EMBER_MAX_CLASSES]; /* of a tier's nodes that are allowed, the nearest */
 };
 
 /* What one exchange is about. */
@@ -189,9 +189,10 @@ static void prepare_classes(struct ember_plan_work *w, const struct ember_topolo
 
 	for (unsigned int t = 0; t < topo->nr_tiers; t++)
 		for (unsigned int c = 0; c < w->survey.nr_classes; c++) {
-			uint8_t home = w->survey.classes[c].home;
+			const struct ember_class *class = &w->survey.classes[c];
 
-			ember_topology_nearest(topo, home, t, nodes, &nr_nearest);
+			ember_topology_nearest(topo, class->home, t, class->allowed, nodes,
+					       &nr_nearest);
 			w->near[t][c] = 0;
 			for (unsigned int i = 0; i < nr_nearest; i++)
 				w->near[t][c] |= 1U << nodes[i];
@@ -204,7 +205,7 @@ static void count_not_allowed(struct ember_plan *plan, const struct ember_topolo
 	const struct ember_plan_work *w = plan->work;
 
 	for (unsigned int c = 0; c < w->survey.nr_classes; c++) {
-		if (w->near[0][c] & w->survey.classes[c].allowed)
+		if (w->near[0][c])
 			continue;
 		for (uint16_t mems = topo->memory_nodes & ~topo->tiers[0].nodes; mems;
 		     mems &= mems - 1) {
@@ -258,7 +259,7 @@ static void set_class(struct exchange_ctx *x, unsigned int c)
 	uint16_t near = x->w->near[x->tier][c], bit = 1U << x->node;
 
 	x->from_mems[c] = 0;
-	if (near & bit & x->w->survey.classes[c].allowed)
+	if (near & bit)
 		x->from_mems[c] = x->lower | (x->topo->tiers[x->tier].nodes & ~near);
 	x->victim_less[c] = near & bit ? 0 : STRANGER_RANKS;
 }
@@ -524,10 +525,10 @@ static uint8_t demote_to(struct exchange_ctx *x, uint32_t proc, uint64_t mask[EM
 	unsigned int n = weight(mask), nr, nr_nearest;
 
 	for (unsigned int t = x->tier + 1; t < x->topo->nr_tiers; t++) {
-		nr = ember_topology_nearest(x->topo, x->w->survey.classes[class].home, t, nodes,
-					    &nr_nearest);
+		nr = ember_topology_nearest(x->topo, x->w->survey.classes[class].home, t, below,
+					    nodes, &nr_nearest);
 		for (unsigned int i = 0; i < nr; i++) {
-			if (!(below & (1U << nodes[i])) || x->w->transient[nodes[i]] < n)
+			if (x->w->transient[nodes[i]] < n)
 				continue;
 			x->w->transient[nodes[i]] -= n;
 			x->w->room[nodes[i]] -= n;

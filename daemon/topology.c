@@ -385,14 +385,15 @@ static unsigned int distance(const struct ember_topology *topo, uint8_t home, un
 }
 
 unsigned int ember_topology_nearest(const struct ember_topology *topo, uint8_t home, uint8_t tier,
-				    uint8_t ret[EMBER_MAX_NODES], unsigned int *ret_nr_nearest)
+				    uint16_t allowed, uint8_t ret[EMBER_MAX_NODES],
+				    unsigned int *ret_nr_nearest)
 {
 	unsigned int nr = 0;
 
 	*ret_nr_nearest = 0;
 	if (tier >= topo->nr_tiers)
 		return 0;
-	for (uint16_t left = topo->tiers[tier].nodes; left; left &= left - 1) {
+	for (uint16_t left = topo->tiers[tier].nodes & allowed; left; left &= left - 1) {
 		uint8_t node = __builtin_ctz(left);
 		unsigned int at = nr++;
 

@@ -664,6 +664,36 @@ static void test_far_pages_come_near(void **state)
 	ember_regions_clear(&p.rs);
 }
 
+/* A cpuset that leaves only the far node: that one is the nearest then, and its pages are at home. */
+static void test_nearest_of_the_allowed(void **state)
+{
+	struct ember_topology t = two_sockets(16);
+	struct ember_plan_limits limits = plenty();
+	struct proc p[2];
+
+	(void)state;
+	make_proc(&p[0], 1);
+	p[0].plan.home = 0;
+	p[0].plan.allowed = 1U << 0 | 1U << 3;
+	add_region(&p[0], 0, HOT, 0);
+	add_region(&p[0], 1, HOT, 3);
+	make(&t, p, 1, &limits);
+	assert_int_equal(planned(0, 3, EMBER_PROMOTE), 512);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_NOT_ALLOWED], 0);
+	/* no stranger there: what is as hot does not displace it */
+	t.nodes[3].free_bytes = 0;
+	ember_regions_clear(&p[0].rs);
+	add_region(&p[0], 1, HOT, 3);
+	make_proc(&p[1], 2);
+	p[1].plan.home = 1;
+	add_region(&p[1], 0, HOT, 1);
+	make(&t, p, 2, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	ember_regions_clear(&p[0].rs);
+	ember_regions_clear(&p[1].rs);
+}
+
 /* A full near node: what is cold in it gives way to what is hot in the far one. */
 static void test_far_pages_displace_cold_ones(void **state)
 {
@@ -825,6 +855,7 @@ int main(void)
 		TEST(test_nearest_fast_node),
 		TEST(test_nodes_share_the_budget),
 		TEST(test_far_pages_come_near),
+		TEST(test_nearest_of_the_allowed),
 		TEST(test_far_pages_displace_cold_ones),
 		TEST(test_strangers_give_way),
 		TEST(test_moves_are_bounded_and_ordered),
