@@ -553,7 +553,8 @@ static void split_by_mover(const struct ember_region *r, const uint64_t mask[EMB
 	}
 }
 
-static enum ember_why why(const struct exchange_ctx *x, enum ember_direction direction, bool sideways)
+static enum ember_why why(const struct exchange_ctx *x, enum ember_direction direction,
+			  bool sideways)
 {
 	if (sideways)
 		return EMBER_WHY_NEARER;
