@@ -751,6 +751,31 @@ static void test_strangers_give_way(void **state)
 	}
 }
 
+/* Of equally hot pages only the stranger's give way, not those that are at home. */
+static void test_only_strangers_give_way(void **state)
+{
+	struct ember_topology t = two_sockets(0);
+	struct ember_plan_limits limits = plenty();
+	struct proc p[2];
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		make_proc(&p[i], i + 1);
+		p[i].plan.home = i;
+		add_region(&p[i], 0, HOT, 2);
+	}
+	add_region(&p[0], 1, COLD, 2);
+	for (unsigned int r = 2; r < 5; r++)
+		add_region(&p[0], r, HOT, 0);
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(0, 2, EMBER_PROMOTE), 1024);
+	assert_int_equal(planned(0, 0, EMBER_DEMOTE), 512); /* the cold ones */
+	assert_int_equal(planned(1, 1, EMBER_DEMOTE), 512);
+	assert_int_equal(plan.nr_planned[EMBER_DEMOTE], 1024);
+	ember_regions_clear(&p[0].rs);
+	ember_regions_clear(&p[1].rs);
+}
+
 static void test_moves_are_bounded_and_ordered(void **state)
 {
 	struct ember_topology t = cxl(64);
@@ -858,6 +883,7 @@ int main(void)
 		TEST(test_nearest_of_the_allowed),
 		TEST(test_far_pages_displace_cold_ones),
 		TEST(test_strangers_give_way),
+		TEST(test_only_strangers_give_way),
 		TEST(test_moves_are_bounded_and_ordered),
 		TEST(test_threshold_level),
 		TEST(test_calibrated_levels_decide),
