@@ -171,6 +171,7 @@ static void tell_systemd(struct ember_daemon *d)
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct ember_daemon *d = userdata;
+	int r;
 
 	if (now_ns() - ember_engine_heartbeat_ns(d->engine) > HEARTBEAT_LIMIT_NS) {
 		/* No watchdog message from now on: systemd restarts us. */
@@ -180,8 +181,9 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 	ember_engine_status(d->engine, &d->status);
 	ember_balancing_update(&d->balancing, d->numa_balancing, &d->status.topology);
 	tell_systemd(d);
-	sd_event_source_set_time(source, usec + TICK_USEC);
-	return 0;
+	r = sd_event_source_set_time(source, now_ns() / 1000 + TICK_USEC);
+	/* a timer goes off once; it must be asked for again */
+	return r < 0 ? r : sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
 }
 
 static int get_status(struct ember_status *ret, void *userdata)

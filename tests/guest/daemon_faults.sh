@@ -102,6 +102,12 @@ systemctl reload emberd
 sleep 1
 [ "$(emberctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["policy"]["rejected"])')" = True ] &&
 	systemctl is-active -q emberd && ok "a bad policy is rejected, the service goes on" || bad "a bad policy at reload"
+# The first look at the settings is over (it writes the status text): what follows needs another.
+for _ in $(seq 200); do
+	[ -n "$(systemctl show -P StatusText emberd)" ] && break
+	sleep 0.1
+done
+ok "status text: $(systemctl show -P StatusText emberd)"
 echo '{"version": 1, "global": {"numa_balancing": "leave"}}' >/etc/ember/policy.d/90-test.json
 systemctl reload emberd
 wait_balancing 1
