@@ -488,14 +488,32 @@ static void print_numab(const struct render *r, sd_json_variant *s)
 	fputc('\n', r->out);
 }
 
+static void print_damon(const struct render *r, sd_json_variant *s)
+{
+	sd_json_variant *d = get(s, "damon_stat");
+
+	dressed(r, BOLD, "DAMON_STAT");
+	if (flag(d, "borrowed"))
+		fputs("  off while ember samples, then on again: it ", r->out);
+	else if (!strcmp(str(d, "reason"), "steals"))
+		dressed(r, RED, "  on, and works against ember: it ");
+	else
+		fputs("  left alone: it ", r->out);
+	print_name(str(d, "reason_sentence"), r->out);
+	fputc('\n', r->out);
+}
+
 static bool is_complete(sd_json_variant *s)
 {
 	static const char *const arrays[] = {"tiers", "nodes", "processes", "moves"};
-	static const char *const objects[] = {"policy", "plan", "cost", "numa_balancing"};
+	static const char *const objects[] = {"policy", "plan", "cost",
+						"numa_balancing", "damon_stat"};
 
-	for (size_t i = 0; i < 4; i++)
-		if (!sd_json_variant_is_array(get(s, arrays[i])) ||
-		    !sd_json_variant_is_object(get(s, objects[i])))
+	for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
+		if (!sd_json_variant_is_array(get(s, arrays[i])))
+			return false;
+	for (size_t i = 0; i < sizeof(objects) / sizeof(objects[0]); i++)
+		if (!sd_json_variant_is_object(get(s, objects[i])))
 			return false;
 	return true;
 }
@@ -514,5 +532,6 @@ int render_status(sd_json_variant *status, const struct render_options *options,
 	print_plan(&r, status);
 	print_cost(&r, status);
 	print_numab(&r, status);
+	print_damon(&r, status);
 	return 0;
 }

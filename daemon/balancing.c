@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "balancing.h"
 
-#include <poll.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "helper_client.h"
 #include "log.h"
@@ -21,20 +19,16 @@ static int32_t read_sysctl(void)
 	return f && fscanf(f, "%d", &value) == 1 ? value : -1;
 }
 
-void ember_balancing_init(struct ember_balancing *b, const char *helper_socket)
+void ember_balancing_init(struct ember_balancing *b, struct ember_lease *lease)
 {
-	*b = (struct ember_balancing){
-	    .helper_socket = helper_socket, .helper_fd = -1, .value = -1, .saved = -1};
+	*b = (struct ember_balancing){.lease = lease, .value = -1, .saved = -1};
 }
 
 static void switch_off(struct ember_balancing *b)
 {
-	_cleanup_close_ int fd = -1;
-	char reply[128] = "";
-	int r = ember_helper_connect(b->helper_socket, &fd);
+	char reply[EMBER_HELPER_MAX_REPLY] = "";
+	int r = ember_lease_take(b->lease, EMBER_LEASE_NUMA_BALANCING, reply, sizeof(reply));
 
-	if (r == 0)
-		r = ember_helper_call(fd, "numa_balancing 0", reply, sizeof(reply));
 	if (r < 0) {
 		log_warning("cannot switch kernel.numa_balancing off through ember-helper (%s): it will "
 			    "move pages against ember; \"sysctl kernel.numa_balancing=0\" ends that",
@@ -43,20 +37,13 @@ static void switch_off(struct ember_balancing *b)
 	}
 	b->saved = b->value;
 	b->value = 0;
-	b->helper_fd = TAKE_FD(fd);
 	log_info("kernel.numa_balancing switched from %d to 0 while emberd runs", b->saved);
 }
 
-/* The helper ended (killed, say): it has put the value back, and nothing is held any more. */
 static void notice_lost_helper(struct ember_balancing *b)
 {
-	struct pollfd pfd = {.fd = b->helper_fd, .events = POLLIN};
-
-	if (b->helper_fd < 0 || poll(&pfd, 1, 0) <= 0)
+	if (b->saved < 0 || ember_lease_holds(b->lease, EMBER_LEASE_NUMA_BALANCING))
 		return;
-	log_warning("ember-helper ended: kernel.numa_balancing is no longer held");
-	close(b->helper_fd);
-	b->helper_fd = -1;
 	b->saved = -1;
 	b->told = false;
 }
@@ -71,12 +58,12 @@ void ember_balancing_update(struct ember_balancing *b, uint32_t mode,
 	b->value = read_sysctl();
 	reason = ember_numab_judge(topo, b->value);
 	b->conflict = ember_numab_conflict(reason);
-	if (b->helper_fd >= 0) {
-		if (mode == EMBER_BALANCING_LEAVE)
+	if (b->saved >= 0) {
+		if (mode == EMBER_BORROW_LEAVE)
 			ember_balancing_restore(b);
 		return;
 	}
-	wanted = mode == EMBER_BALANCING_OFF ? b->value > 0 : mode == EMBER_BALANCING_AUTO && b->conflict;
+	wanted = mode == EMBER_BORROW_OFF ? b->value > 0 : mode == EMBER_BORROW_AUTO && b->conflict;
 	if (b->conflict && !b->told)
 		log_warning("automatic NUMA balancing (mode %d) %s%s", b->value,
 			    ember_numab_sentence(reason),
@@ -88,10 +75,9 @@ void ember_balancing_update(struct ember_balancing *b, uint32_t mode,
 
 void ember_balancing_restore(struct ember_balancing *b)
 {
-	if (b->helper_fd < 0)
+	if (b->saved < 0)
 		return;
-	close(b->helper_fd); /* the helper puts the value back when it sees this */
-	b->helper_fd = -1;
+	ember_lease_give(b->lease, EMBER_LEASE_NUMA_BALANCING);
 	b->saved = -1;
 	log_info("kernel.numa_balancing given back");
 }

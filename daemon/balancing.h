@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Automatic NUMA balancing beside ember: watch the sysctl, have the helper switch it off while it
- * is in the way, give it back. The helper restores the value when its socket closes, however
- * this process ends.
+ * is in the way, give it back.
  */
 #ifndef EMBER_BALANCING_H
 #define EMBER_BALANCING_H
@@ -10,21 +9,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "lease.h"
 #include "status.h"
 #include "topology.h"
 
 struct ember_balancing {
-	const char *helper_socket;
-	int helper_fd;	/* -1: nothing is held */
+	struct ember_lease *lease;
 	int32_t value;	/* kernel.numa_balancing as last read, -1: none */
-	int32_t saved;	/* the value to be restored, -1: none */
+	int32_t saved;	/* the value to be restored, -1: nothing is held */
 	bool conflict;
 	bool told;	/* the present conflict was logged */
 };
 
-void ember_balancing_init(struct ember_balancing *b, const char *helper_socket);
+void ember_balancing_init(struct ember_balancing *b, struct ember_lease *lease);
 
-/* Look at the sysctl and do what @mode (enum ember_numa_balancing) wants. Logs changes once. */
+/* Look at the sysctl and do what @mode (enum ember_borrow) wants. Logs changes once. */
 void ember_balancing_update(struct ember_balancing *b, uint32_t mode,
 			    const struct ember_topology *topo);
 

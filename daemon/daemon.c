@@ -16,8 +16,10 @@
 #include <systemd/sd-daemon.h>
 #include <systemd/sd-event.h>
 
+#include "aging.h"
 #include "balancing.h"
 #include "engine.h"
+#include "lease.h"
 #include "log.h"
 #include "policy_load.h"
 #include "status_server.h"
@@ -29,7 +31,7 @@
 /* The engine looks up at least after every call of the kernel side (20 ms) and move result. */
 #define HEARTBEAT_LIMIT_NS (20 * NSEC_PER_SEC)
 
-/* How often the status text and the state of NUMA balancing are brought up to date. */
+/* How often the status text and what is borrowed are brought up to date. */
 #define TICK_USEC (5 * USEC_PER_SEC)
 
 struct ember_daemon {
@@ -37,8 +39,11 @@ struct ember_daemon {
 	sd_event *event;
 	struct ember_engine *engine;
 	struct ember_status_server *status_server;
+	struct ember_lease lease;
 	struct ember_balancing balancing;
-	uint32_t numa_balancing; /* enum ember_numa_balancing of the policy in force */
+	struct ember_aging aging;
+	uint32_t numa_balancing; /* enum ember_borrow of the policy in force */
+	uint32_t damon_stat;	 /* the same */
 	struct ember_status status; /* scratch: large */
 	char policy_error[512];
 	uint64_t policy_loaded_ns;
@@ -118,6 +123,7 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
 static void take_policy(struct ember_daemon *d, struct ember_policy *policy)
 {
 	d->numa_balancing = policy->global.numa_balancing;
+	d->damon_stat = policy->global.damon_stat;
 	d->policy_error[0] = 0;
 	d->policy_loaded_ns = now_ns();
 	if (d->engine)
@@ -168,6 +174,15 @@ static void tell_systemd(struct ember_daemon *d)
 		   d->policy_error[0] ? "; the policy on disk was rejected" : "");
 }
 
+/* What of the kernel is in the way, by the engine's last snapshot. */
+static void hold_settings(struct ember_daemon *d)
+{
+	ember_engine_status(d->engine, &d->status);
+	ember_lease_check(&d->lease);
+	ember_balancing_update(&d->balancing, d->numa_balancing, &d->status.topology);
+	ember_aging_update(&d->aging, d->damon_stat, d->status.nr_procs, now_ns());
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct ember_daemon *d = userdata;
@@ -178,8 +193,7 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 		log_err("the engine has not moved for %llu s", HEARTBEAT_LIMIT_NS / NSEC_PER_SEC);
 		sd_event_set_watchdog(d->event, false);
 	}
-	ember_engine_status(d->engine, &d->status);
-	ember_balancing_update(&d->balancing, d->numa_balancing, &d->status.topology);
+	hold_settings(d);
 	tell_systemd(d);
 	r = sd_event_source_set_time(source, now_ns() / 1000 + TICK_USEC);
 	/* a timer goes off once; it must be asked for again */
@@ -194,6 +208,7 @@ static int get_status(struct ember_status *ret, void *userdata)
 	snprintf(ret->policy_error, sizeof(ret->policy_error), "%s", d->policy_error);
 	ret->policy_loaded_ns = d->policy_loaded_ns;
 	ember_balancing_tell(&d->balancing, ret);
+	ember_aging_tell(&d->aging, ret);
 	return 0;
 }
 
@@ -263,8 +278,7 @@ static enum ember_exit run(struct ember_daemon *d, struct ember_policy *policy)
 			    d);
 	if (r < 0)
 		return EMBER_EXIT_FAILURE;
-	ember_engine_status(d->engine, &d->status);
-	ember_balancing_update(&d->balancing, d->numa_balancing, &d->status.topology);
+	hold_settings(d);
 	snprintf(path, sizeof(path), "%s/status.sock", d->options->runtime_dir);
 	r = ember_status_server_new(d->event, path, get_status, d, &d->status_server);
 	if (r < 0) {
@@ -316,11 +330,14 @@ enum ember_exit ember_daemon_run(const struct ember_options *options)
 		ember_policy_free(policy);
 		return EMBER_EXIT_FAILURE;
 	}
-	ember_balancing_init(&d.balancing, options->helper_socket);
+	ember_lease_init(&d.lease, options->helper_socket);
+	ember_balancing_init(&d.balancing, &d.lease);
+	ember_aging_init(&d.aging, &d.lease);
 	status = run(&d, policy);
 	ember_status_server_free(d.status_server);
 	d.engine = ember_engine_stop(d.engine);
 	ember_balancing_restore(&d.balancing);
+	ember_aging_restore(&d.aging);
 	sd_event_unref(d.event);
 	return status;
 }

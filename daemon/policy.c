@@ -580,8 +580,8 @@ static int parse_rules(struct ctx *ctx, struct json_object *array, const struct 
 	return parse_each(ctx, array, parse_rule);
 }
 
-static const char *const numab_words[] = {
-    [EMBER_BALANCING_AUTO] = "auto", [EMBER_BALANCING_LEAVE] = "leave", [EMBER_BALANCING_OFF] = "off", NULL};
+static const char *const borrow_words[] = {
+    [EMBER_BORROW_AUTO] = "auto", [EMBER_BORROW_LEAVE] = "leave", [EMBER_BORROW_OFF] = "off", NULL};
 
 static const struct key global_keys[] = {
     {"//", json_type_string, NULL, 0, 0, 0, NULL, NULL},
@@ -597,7 +597,9 @@ static const struct key global_keys[] = {
      offsetof(struct ember_policy_global, fault_sampling), 1, 1000000, NULL,
      "(write \"off\" for none)"},
     {"numa_balancing", json_type_string, parse_word,
-     offsetof(struct ember_policy_global, numa_balancing), 0, 0, numab_words, "\"auto\""},
+     offsetof(struct ember_policy_global, numa_balancing), 0, 0, borrow_words, "\"auto\""},
+    {"damon_stat", json_type_string, parse_word,
+     offsetof(struct ember_policy_global, damon_stat), 0, 0, borrow_words, "\"auto\""},
     {NULL, 0, NULL, 0, 0, 0, NULL, NULL},
 };
 
@@ -796,7 +798,8 @@ int ember_policy_parse(const struct ember_policy_file *files, size_t nr_files,
 	    .reserve_bp = 200,
 	    .cpu_budget_bp = 300,
 	    .fault_sampling = 64,
-	    .numa_balancing = EMBER_BALANCING_AUTO,
+	    .numa_balancing = EMBER_BORROW_AUTO,
+	    .damon_stat = EMBER_BORROW_AUTO,
 	};
 	for (size_t i = 0; i < nr_files; i++) {
 		int err = parse_file(policy, &files[i], ret_error);

@@ -16,10 +16,11 @@
 #define EMBER_POLICY_MAX_FILE_BYTES (1U << 20)
 #define EMBER_POLICY_MAX_DEPTH 16
 
-enum ember_numa_balancing {
-	EMBER_BALANCING_AUTO,  /* off where it would undo ember's work, else as it is */
-	EMBER_BALANCING_LEAVE, /* never touched */
-	EMBER_BALANCING_OFF,   /* off while ember runs */
+/* What to do about parts of the kernel that are in ember's way. */
+enum ember_borrow {
+	EMBER_BORROW_AUTO,  /* off where and while it is in the way, else as it is */
+	EMBER_BORROW_LEAVE, /* never touched */
+	EMBER_BORROW_OFF,   /* off while ember runs */
 };
 
 #define EMBER_NO_LIMIT UINT64_MAX
@@ -33,7 +34,8 @@ struct ember_policy_global {
 	uint64_t reserve_bytes;         /* absolute; one of the two is 0 */
 	uint32_t cpu_budget_bp;         /* of one CPU */
 	uint32_t fault_sampling;        /* one in N faults; 0: off */
-	uint32_t numa_balancing;        /* enum ember_numa_balancing */
+	uint32_t numa_balancing;        /* enum ember_borrow */
+	uint32_t damon_stat;            /* the same */
 };
 
 struct ember_rule {

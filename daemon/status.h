@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "account.h"
+#include "damonstat.h"
 #include "plan.h"
 #include "topology.h"
 
@@ -92,6 +93,10 @@ struct ember_status {
 	int32_t numa_balancing;	      /* kernel.numa_balancing now, or -1 */
 	int32_t numa_balancing_saved; /* value to be put back, or -1: untouched */
 	bool numa_balancing_conflict; /* it would undo what ember does */
+
+	/* DAMON_STAT (docs/sampling.md). */
+	enum ember_damonstat damon_stat; /* as it was found */
+	bool damon_stat_held;		 /* switched off by ember */
 };
 
 #endif /* EMBER_STATUS_H */

@@ -82,6 +82,11 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     STR(reason_sentence));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
+    DamonStat, COMMENT("Switched off while ember samples, and put back after that"), BOOL(borrowed),
+    COMMENT("absent, unknown, off or steals: as it was when ember looked"), STR(reason),
+    STR(reason_sentence));
+
+static SD_VARLINK_DEFINE_STRUCT_TYPE(
     Status, STR(version), COMMENT("CLOCK_MONOTONIC of this snapshot"), INT(time_ns), INT(uptime_ns),
     COMMENT("Nothing is moved"), BOOL(observe_only), TYPE(policy, Policy), ARRAY(tiers, Tier),
     ARRAY(nodes, Node), COMMENT("Nodes with numbers that ember cannot hold"), INT(ignored_nodes),
@@ -90,7 +95,7 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     COMMENT("Those of the asker's user; all for root and the group ember-view"),
     ARRAY(processes, Process), TYPE(plan, Plan), COMMENT("Batches handed to a mover"),
     INT(moves_submitted), INT(moves_done), ARRAY(moves, Moves), TYPE(cost, Cost),
-    TYPE(numa_balancing, NumaBalancing));
+    TYPE(numa_balancing, NumaBalancing), TYPE(damon_stat, DamonStat));
 
 /* clang-format on */
 
@@ -104,5 +109,5 @@ const sd_varlink_interface ember_status_interface = {
 		&vl_type_Node,
 		SD_VARLINK_SYMBOL_COMMENT("The same words in status, journal and plan."),
 		&vl_type_Reason, &vl_type_Process, &vl_type_Area, &vl_type_Plan, &vl_type_Moves,
-		&vl_type_Cost, &vl_type_NumaBalancing, NULL},
+		&vl_type_Cost, &vl_type_NumaBalancing, &vl_type_DamonStat, NULL},
 };

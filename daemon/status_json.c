@@ -330,8 +330,15 @@ static int json_numab(const struct ember_status *s, sd_json_variant **ret)
 			      STRING("reason_sentence", ember_numab_sentence(reason)));
 }
 
+static int json_damon(const struct ember_status *s, sd_json_variant **ret)
+{
+	return sd_json_buildo(ret, BOOLEAN("borrowed", s->damon_stat_held),
+			      STRING("reason", ember_damonstat_word(s->damon_stat)),
+			      STRING("reason_sentence", ember_damonstat_sentence(s->damon_stat)));
+}
+
 struct parts {
-	sd_json_variant *policy, *tiers, *nodes, *procs, *plan, *books, *cost, *numab;
+	sd_json_variant *policy, *tiers, *nodes, *procs, *plan, *books, *cost, *numab, *damon;
 	uint32_t nr_shown;
 };
 
@@ -345,6 +352,7 @@ static void parts_clear(struct parts *p)
 	sd_json_variant_unref(p->books);
 	sd_json_variant_unref(p->cost);
 	sd_json_variant_unref(p->numab);
+	sd_json_variant_unref(p->damon);
 }
 
 static int make_parts(const struct ember_status *s, const struct ember_status_viewer *viewer,
@@ -366,6 +374,8 @@ static int make_parts(const struct ember_status *s, const struct ember_status_vi
 		r = json_cost(s, &ret->cost);
 	if (r >= 0)
 		r = json_numab(s, &ret->numab);
+	if (r >= 0)
+		r = json_damon(s, &ret->damon);
 	return r;
 }
 
@@ -389,5 +399,6 @@ int ember_status_json(const struct ember_status *s, const struct ember_status_vi
 	    VARIANT("processes", p.procs), VARIANT("plan", p.plan),
 	    UNSIGNED("moves_submitted", s->account.nr_moves_submitted),
 	    UNSIGNED("moves_done", s->account.nr_moves_done), VARIANT("moves", p.books),
-	    VARIANT("cost", p.cost), VARIANT("numa_balancing", p.numab));
+	    VARIANT("cost", p.cost), VARIANT("numa_balancing", p.numab),
+	    VARIANT("damon_stat", p.damon));
 }

@@ -25,7 +25,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "daemon/util/cleanup.h"
-#include "helper/sysctl.h"
+#include "helper/setting.h"
 
 #define EMBER_USER "ember"
 #define MAX_REQUEST 64
@@ -52,43 +52,62 @@ __attribute__((format(printf, 2, 3))) static void answer(int fd, const char *fmt
 
 /* ---- requests ---- */
 
-static void do_ping(int fd)
+struct request {
+	const char *text;
+	void (*run)(int fd, const struct request *request);
+	enum helper_setting setting; /* for those that are about one */
+	const char *value;
+};
+
+static void do_ping(int fd, const struct request *request)
 {
 	answer(fd, "ok");
 }
 
-static void do_version(int fd)
+static void do_version(int fd, const struct request *request)
 {
 	answer(fd, "ok %s", EMBER_VERSION);
 }
 
-static void do_numa_balancing_off(int fd)
+static void do_borrow(int fd, const struct request *request)
 {
-	int original, r = helper_borrow_numa_balancing(0, &original);
+	const char *name = helper_setting_name(request->setting);
+	char original[HELPER_VALUE_SIZE];
+	int r = helper_borrow(request->setting, request->value, original);
 
 	if (r == -EEXIST)
-		answer(fd, "error kernel.numa_balancing was changed by somebody else: left alone");
+		answer(fd, "error %s was changed by somebody else: left alone", name);
 	else if (r < 0)
-		answer(fd, "error kernel.numa_balancing: %s", strerror(-r));
+		answer(fd, "error %s: %s", name, strerror(-r));
 	else
-		answer(fd, "ok %d", original);
+		answer(fd, "ok %s", original);
+}
+
+static void do_give_back(int fd, const struct request *request)
+{
+	int r = helper_give_back(request->setting);
+
+	if (r < 0)
+		answer(fd, "error %s: %s", helper_setting_name(request->setting), strerror(-r));
+	else
+		answer(fd, "ok");
 }
 
 /* The closed list: verb and argument in full, so that there is nothing to parse. */
-static const struct {
-	const char *request;
-	void (*run)(int fd);
-} requests[] = {
-    {"ping", do_ping},
-    {"version", do_version},
-    {"numa_balancing 0", do_numa_balancing_off},
+static const struct request requests[] = {
+    {.text = "ping", .run = do_ping},
+    {.text = "version", .run = do_version},
+    {"numa_balancing 0", do_borrow, HELPER_NUMA_BALANCING, "0"},
+    {"numa_balancing back", do_give_back, HELPER_NUMA_BALANCING, NULL},
+    {"damon_stat N", do_borrow, HELPER_DAMON_STAT, "N"},
+    {"damon_stat back", do_give_back, HELPER_DAMON_STAT, NULL},
 };
 
-static void run_request(int fd, const char *request)
+static void run_request(int fd, const char *text)
 {
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
-		if (strcmp(request, requests[i].request) == 0) {
-			requests[i].run(fd);
+		if (strcmp(text, requests[i].text) == 0) {
+			requests[i].run(fd, &requests[i]);
 			return;
 		}
 	answer(fd, "error unknown request");
@@ -123,10 +142,7 @@ static void take_client(struct helper *h)
 
 static void drop_client(struct helper *h)
 {
-	int r = helper_give_back();
-
-	if (r < 0)
-		fprintf(stderr, "Failed to put back kernel.numa_balancing: %s\n", strerror(-r));
+	helper_give_back_all(); /* has said what it could not */
 	close(h->client);
 	h->client = -1;
 }
@@ -218,7 +234,7 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	lock_dir();
-	r = helper_give_back(); /* what a killed predecessor left */
+	r = helper_give_back_all(); /* what a killed predecessor left */
 	if (argc == 2)
 		return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
 	if (sd_listen_fds(1) != 1 ||

@@ -131,6 +131,48 @@ for _ in $(seq 300); do
 	grep -q READY /tmp/load.out && break
 	sleep 0.2
 done
+# DAMON_STAT takes accessed bits: off while somebody is followed, put back whatever happens.
+damon=/sys/module/damon_stat/parameters/enabled
+wait_damon() { # VALUE WHAT
+	local i
+	for i in $(seq 300); do
+		[ "$(cat $damon)" = "$1" ] && break
+		sleep 0.1
+	done
+	[ "$(cat $damon) $(pgrep -c kdamond)" = "$1 $([ "$1" = Y ] && echo 1 || echo 0)" ] && ok "$2" ||
+		bad "$2: expected DAMON_STAT $1, saw $(cat $damon), $(pgrep -c kdamond) threads"
+}
+nr_put_back() { journalctl -b -u ember-helper.service -o cat | grep -c 'damon_stat.enabled: Y, put back'; }
+if [ -e $damon ]; then
+	echo Y >$damon
+	systemctl start emberd
+	wait_damon N "DAMON_STAT is off while a process is followed"
+	[ "$(emberctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["damon_stat"]["borrowed"])')" = True ] &&
+		ok "status says that DAMON_STAT is borrowed" || bad "status does not know that DAMON_STAT is borrowed"
+	echo '{"version": 1, "global": {"damon_stat": "leave"}}' >/etc/ember/policy.d/90-test.json
+	systemctl reload emberd
+	wait_damon Y "a policy that says leave: DAMON_STAT is given back"
+	[ "$(cat /proc/sys/kernel/numa_balancing)" = 0 ] && ok "and automatic NUMA balancing is not" ||
+		bad "giving DAMON_STAT back gave kernel.numa_balancing back too"
+	rm /etc/ember/policy.d/90-test.json
+	systemctl reload emberd
+	wait_damon N "and off again"
+	before=$(nr_put_back)
+	systemctl kill -s KILL ember-helper
+	for _ in $(seq 300); do
+		[ "$(nr_put_back)" -gt "$before" ] && break
+		sleep 0.1
+	done
+	[ "$(nr_put_back)" -gt "$before" ] && ok "the helper is killed: it is put back" || bad "a killed helper left DAMON_STAT off"
+	wait_damon N "and taken again"
+	systemctl kill -s KILL emberd
+	wait_damon Y "emberd is killed: it is put back"
+	systemctl stop emberd
+	systemctl reset-failed emberd 2>/dev/null
+	wait_ended
+else
+	ok "no DAMON_STAT in this kernel: nothing of it to borrow"
+fi
 for delay in 0.3 1.1 2.7 4.9; do
 	systemctl start --no-block emberd
 	sleep "$delay"
@@ -141,6 +183,7 @@ for delay in 0.3 1.1 2.7 4.9; do
 	nothing_left "after kill -9, $delay s after the start"
 	wait_balancing 1
 	[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] || bad "kill -9 after $delay s left the sysctl changed"
+	[ ! -e $damon ] || wait_damon Y "kill -9 after $delay s leaves DAMON_STAT on"
 done
 kill $load
 exit $failed

@@ -56,7 +56,8 @@ play() { # ANSWER: answer every request on every connection with it; "hang": nev
 
 object='{"version":"0.1.0","uptime_ns":1,"policy":{"age_ns":1,"rejected":false},"tiers":[],"nodes":[],
 "processes_followed":0,"processes":[],"plan":{"plans":7,"why":[],"why_not":[]},"moves":[],"cost":{"events_lost":0},
-"numa_balancing":{"mode":0,"reason_sentence":"is off"}}'
+"numa_balancing":{"mode":0,"reason_sentence":"is off"},
+"damon_stat":{"borrowed":false,"reason":"absent","reason_sentence":"is not in this kernel"}}'
 good="{\"parameters\":{\"status\":$object}}"
 
 echo "# usage"

@@ -1,11 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# ember-helper: starts by its socket, borrows kernel.numa_balancing, gives it back whatever
-# happens, refuses everything else. The clients are tests/guest/helper_ask.c.
+# ember-helper: starts by its socket, borrows kernel.numa_balancing and DAMON_STAT, gives them back
+# whatever happens, refuses everything else. The clients are tests/guest/helper_ask.c.
 set -u
 ask=/usr/lib/ember/tests/helper_ask
 sysctl=/proc/sys/kernel/numa_balancing
-saved=/run/ember-helper/saved
+saved=/run/ember-helper/saved.numa_balancing
+damon=/sys/module/damon_stat/parameters/enabled
+damon_saved=/run/ember-helper/saved.damon_stat
 failed=0
 
 [ -e "$sysctl" ] || { echo "SKIP: this kernel has no kernel.numa_balancing"; exit 77; }
@@ -18,22 +20,23 @@ expect() { # WHAT EXPECTED SEEN
 		failed=1
 	fi
 }
-until_is() { # VALUE: the setting, at the latest after 10 s
+until_is() { # VALUE [FILE]: the setting, at the latest after 10 s
 	for _ in {1..100}; do
-		[ "$(cat $sysctl)" = "$1" ] && break
+		[ "$(cat "${2:-$sysctl}")" = "$1" ] && break
 		sleep 0.1
 	done
-	cat $sysctl
+	cat "${2:-$sysctl}"
 }
 hold() { # REQUEST: a client that asks once and stays; sets $client
 	rm -f /tmp/answer
 	setpriv --reuid=ember --regid=ember --clear-groups $ask --hold "$1" >/tmp/answer &
 	client=$!
 	for _ in {1..100}; do
-		[ -s /tmp/answer ] && break
+		[ "$(cat /tmp/answer 2>/dev/null | wc -l)" -gt "$(tr -cd , <<<"$1" | wc -c)" ] && break
 		sleep 0.1
 	done
 }
+answers() { paste -sd' ' /tmp/answer; }
 release() { kill -9 "$client" 2>/dev/null; wait "$client" 2>/dev/null; }
 helper_pid() { systemctl show -P MainPID ember-helper.service; }
 file_state() { [ -e $saved ] && echo there || echo gone; }
@@ -52,7 +55,8 @@ expect "version" "ok $(/usr/libexec/ember/ember-helper --version | cut -d' ' -f2
 
 echo "# refused"
 for request in reboot " " "numa_balancing" "numa_balancing 1" "numa_balancing 00" "numa_balancing -1" \
-	"numa_balancing 0 0" "ping 1" "PING" "$(printf 'x%.0s' {1..64})" "$(printf 'x%.0s' {1..4000})" "numa_balancing 0;reboot"; do
+	"numa_balancing 0 0" \
+	"numa_balancing backs" "damon_stat" "damon_stat Y" "damon_stat 0" "damon_stat N " "ping 1" "PING" "$(printf 'x%.0s' {1..64})" "$(printf 'x%.0s' {1..4000})" "numa_balancing 0;reboot"; do
 	answer=$($ask "$request")
 	expect "request \"${request:0:24}\" is an error" "error" "${answer%% *}"
 done
@@ -131,6 +135,12 @@ echo 1 >$sysctl
 release
 sleep 0.5
 
+echo "# given back by request"
+hold "numa_balancing 0,numa_balancing back,numa_balancing back"
+expect "answers: the original, then twice done" "ok 1 ok ok" "$(answers)"
+expect "put back while the client is there" "1 gone" "$(cat $sysctl) $(file_state)"
+release
+
 echo "# off already"
 echo 0 >$sysctl
 hold "numa_balancing 0"
@@ -140,11 +150,59 @@ sleep 0.5
 expect "still off" 0 "$(cat $sysctl)"
 echo 1 >$sysctl
 
+echo "# DAMON_STAT"
+damon_state() { echo "$(cat $damon) $(pgrep -c kdamond) $([ -e $damon_saved ] && echo saved || echo gone)"; }
+if [ -e $damon ]; then
+	echo Y >$damon
+	hold "damon_stat N,numa_balancing 0"
+	expect "answers: the originals" "ok Y ok 1" "$(answers)"
+	expect "its thread has ended" "N 0 saved" "$(damon_state)"
+	expect "remembered" "damon_stat.enabled original Y set N" "$(cat $damon_saved)"
+	release
+	expect "both put back after kill -9 of the peer" "Y 1" "$(until_is Y $damon) $(until_is 1)"
+	expect "its thread runs" "Y 1 gone" "$(damon_state)"
+	hold "damon_stat N,numa_balancing 0,damon_stat back"
+	expect "one is given back, the other stays" "Y 1 gone 0" "$(damon_state) $(cat $sysctl)"
+	release
+	expect "until the end" 1 "$(until_is 1)"
+	hold "damon_stat N"
+	kill -9 "$(helper_pid)"
+	expect "put back after kill -9 of the helper" Y "$(until_is Y $damon)"
+	release
+	hold "damon_stat N"
+	systemctl stop ember-helper.service
+	expect "put back by SIGTERM" "Y 1 gone" "$(damon_state)"
+	release
+	hold "damon_stat N"
+	echo Y >$damon
+	release
+	sleep 1
+	expect "left alone where the administrator changed it" "Y 1 gone" "$(damon_state)"
+	echo N >$damon
+	hold "damon_stat N"
+	expect "off already: nothing to remember" "ok N N 0 gone" "$(answers) $(damon_state)"
+	release
+	sleep 0.5
+	expect "still off" "N 0 gone" "$(damon_state)"
+	echo Y >$damon
+	# what a helper left behind that died with everything
+	systemctl stop ember-helper.service
+	echo "kernel.numa_balancing original 1 set 0" >$damon_saved
+	/usr/libexec/ember/ember-helper --restore
+	expect "a file of another setting changes nothing" "Y 1 gone" "$(damon_state)"
+else
+	echo "# not in this kernel"
+	expect "asked for all the same" "error damon_stat.enabled: No such file or directory" "$($ask "damon_stat N")"
+	expect "nothing to put back" "ok" "$($ask "damon_stat back")"
+fi
+
 echo "# what the helper may do"
 hold "ping"
 expect "capabilities" "cap_sys_admin" "$(capsh --decode="$(sed -n 's/^CapBnd:\t//p' "/proc/$(helper_pid)/status")" | cut -d= -f2)"
 expect "other settings are out of reach" "refused" \
 	"$(nsenter -m -t "$(helper_pid)" sh -c 'echo 0 >/proc/sys/vm/swappiness' 2>/dev/null || echo refused)"
+expect "of the module parameters too" "refused" \
+	"$(nsenter -m -t "$(helper_pid)" sh -c 'echo 1 >/sys/module/printk/parameters/time' 2>/dev/null || echo refused)"
 release
 
 echo "# idle"

@@ -61,7 +61,9 @@ static const char golden[] =
     "    \"tables_skipped\": 900, \"flush_cpus\": 4242, \"faults_sampled\": 77,"
     "    \"events_lost\": 3, \"metadata_bytes\": 65536 },"
     "  \"numa_balancing\": { \"mode\": 0, \"saved_mode\": 1, \"conflict\": false,"
-    "    \"reason\": \"pulls-to-cpu\", \"reason_sentence\": \"pulls pages to the CPU\" } }";
+    "    \"reason\": \"pulls-to-cpu\", \"reason_sentence\": \"pulls pages to the CPU\" },"
+    "  \"damon_stat\": { \"borrowed\": true, \"reason\": \"steals\","
+    "    \"reason_sentence\": \"clears bits\" } }";
 
 static sd_json_variant *parse(const char *text)
 {
@@ -154,6 +156,7 @@ static void figures_are_told(void **state)
 	    "64.0 KiB, 0.50 bytes per followed page",
 	    "kernel.numa_balancing  0 while ember runs, then 1 again: automatic NUMA balancing "
 	    "pulls pages to the CPU",
+	    "DAMON_STAT  off while ember samples, then on again: it clears bits",
 	};
 	char *text = render_text(golden, (struct render_options){0});
 
@@ -214,6 +217,13 @@ static void trouble_is_told(void **state)
 	text = render_changed("\"mode\": 0, \"saved_mode\": 1, ", "");
 	expect_in(text, "kernel.numa_balancing  not in this kernel");
 	free(text);
+	text = render_changed("\"borrowed\": true", "\"borrowed\": false");
+	expect_in(text, "DAMON_STAT  on, and works against ember: it clears bits");
+	free(text);
+	text = render_changed("\"borrowed\": true, \"reason\": \"steals\"",
+			      "\"borrowed\": false, \"reason\": \"off\"");
+	expect_in(text, "DAMON_STAT  left alone: it clears bits");
+	free(text);
 	text = render_changed("\"observe_only\": false", "\"observe_only\": true");
 	expect_in(text, "observing only: nothing is moved");
 	free(text);
@@ -266,7 +276,8 @@ static void bars_stay_in_their_frame(void **state)
 static void other_objects_are_refused_whole(void **state)
 {
 	static const char *const parts[] = {"tiers",  "nodes", "processes", "moves",
-					    "policy", "plan",  "cost",      "numa_balancing"};
+					    "policy", "plan",  "cost",      "numa_balancing",
+					    "damon_stat"};
 	const struct render_options options = {0};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {

@@ -39,7 +39,8 @@ static void test_defaults(void **state)
 	assert_int_equal(p->global.reserve_bytes, 0);
 	assert_int_equal(p->global.cpu_budget_bp, 300);
 	assert_int_equal(p->global.fault_sampling, 64);
-	assert_int_equal(p->global.numa_balancing, EMBER_BALANCING_AUTO);
+	assert_int_equal(p->global.numa_balancing, EMBER_BORROW_AUTO);
+	assert_int_equal(p->global.damon_stat, EMBER_BORROW_AUTO);
 	assert_int_equal(p->nr_rules, 0);
 	assert_int_equal(p->nr_tiers, 0);
 	ember_policy_free(p);
@@ -51,7 +52,8 @@ static void test_every_global_key(void **state)
 	struct ember_policy *p = must_parse(
 	    "{\"$schema\": \"x\", \"//\": \"c\", \"version\": 1, \"global\": {\"//\": \"c\","
 	    "\"period\": \"250ms\", \"bandwidth\": \"1.5GB/s\", \"reserve\": \"64MiB\","
-	    "\"cpu_budget\": \"0.5%\", \"fault_sampling\": 7, \"numa_balancing\": \"off\"}}");
+	    "\"cpu_budget\": \"0.5%\", \"fault_sampling\": 7, \"numa_balancing\": \"off\","
+	    "\"damon_stat\": \"leave\"}}");
 
 	(void)state;
 	assert_int_equal(p->global.period_ns, 250000000);
@@ -60,7 +62,8 @@ static void test_every_global_key(void **state)
 	assert_int_equal(p->global.reserve_bytes, 64 << 20);
 	assert_int_equal(p->global.cpu_budget_bp, 50);
 	assert_int_equal(p->global.fault_sampling, 7);
-	assert_int_equal(p->global.numa_balancing, EMBER_BALANCING_OFF);
+	assert_int_equal(p->global.numa_balancing, EMBER_BORROW_OFF);
+	assert_int_equal(p->global.damon_stat, EMBER_BORROW_LEAVE);
 	ember_policy_free(p);
 }
 
@@ -205,6 +208,7 @@ static const struct {
     {G("\"fault_sampling\": 1.5"), {"/global/fault_sampling", "neither an integer"}},
     /* json-c 0.18 refuses it, older ones hold it at the limit */
     {G("\"fault_sampling\": 99999999999999999999"), {"a.json"}},
+    {G("\"damon_stat\": \"Y\""), {"/global/damon_stat", "none of", "\"leave\""}},
     {G("\"numa_balancing\": \"on\""), {"/global/numa_balancing", "none of", "\"leave\""}},
 
     {V "\"tiers\": [{\"rank\": 0}]}", {"/tiers/0", "has no key \"nodes\""}},

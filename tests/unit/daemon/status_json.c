@@ -89,6 +89,8 @@ static int set_up(void **state)
 	s->cpu_share_bp = 123;
 	s->numa_balancing = 0;
 	s->numa_balancing_saved = 1;
+	s->damon_stat = EMBER_DAMONSTAT_STEALS;
+	s->damon_stat_held = true;
 	*state = s;
 	return 0;
 }
@@ -159,6 +161,8 @@ static void figures_arrive(void **state)
 	expect_number(v, "numa_balancing/mode", 0);
 	expect_number(v, "numa_balancing/saved_mode", 1);
 	expect_text(v, "numa_balancing/reason", "pulls-to-cpu");
+	expect_text(v, "damon_stat/reason", "steals");
+	assert_true(sd_json_variant_boolean(at(v, "damon_stat/borrowed")));
 	sd_json_variant_unref(v);
 }
 
