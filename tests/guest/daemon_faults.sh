@@ -65,6 +65,17 @@ if [ "${1-}" = one-tier ]; then
 	modprobe ember
 	expect 14 'one memory tier' "a machine with one memory" emberd
 	nothing_left "after one-tier"
+	# As a service: it fails, for that reason, says why in one line, and is not started again.
+	systemctl start emberd && bad "systemctl start says that emberd runs on a machine with one memory" ||
+		ok "systemctl start fails"
+	sleep 5 # RestartSec= twice
+	state=$(systemctl show emberd -p ActiveState -p Result -p ExecMainStatus -p NRestarts | sort | paste -sd' ')
+	[ "$state" = "ActiveState=failed ExecMainStatus=14 NRestarts=0 Result=exit-code" ] && ok "the service: $state" ||
+		bad "the service: expected failed, exit-code, 14, no restart; saw $state"
+	said=$(journalctl -b -o cat -p err _SYSTEMD_UNIT=emberd.service)
+	[ "$(wc -l <<<"$said")" = 1 ] && grep -q 'one memory tier' <<<"$said" && ok "the journal: $said" ||
+		bad "the journal: expected one line about the one memory tier, saw: $said"
+	nothing_left "after the service on one tier"
 	exit $failed
 fi
 

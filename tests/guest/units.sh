@@ -32,4 +32,20 @@ else
 	echo "FAILED: capabilities of emberd: $caps"
 	failed=1
 fi
+# What emberd itself calls hopeless must not be tried again; no condition may hide it.
+hopeless=$(emberd --help | tr ';' '\n' | tr '\n' ' ' | grep -oE '\b1[0-9] [a-z]' | cut -d' ' -f1 | paste -sd' ')
+prevented=$(systemctl show -P RestartPreventExitStatus emberd.service)
+if [ -n "$hopeless" ] && [ "$hopeless" = "$prevented" ]; then
+	echo "ok: not started again after: $prevented"
+else
+	echo "FAILED: emberd --help says \"$hopeless\", RestartPreventExitStatus= says \"$prevented\""
+	failed=1
+fi
+conditions=$(systemctl cat emberd.service | grep -E '^(Condition|Assert)')
+if [ -z "$conditions" ]; then
+	echo "ok: no condition makes a start succeed without a word"
+else
+	echo "FAILED: conditions of emberd.service: $conditions"
+	failed=1
+fi
 exit $failed
