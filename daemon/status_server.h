@@ -2,7 +2,9 @@
 /*
  * The status socket: varlink, interface io.ember.Daemon. Everybody may connect; what an
  * answer holds depends on the peer (status_json.h). Answers come from @get, in the thread of
- * the event loop; clients that do not read their answers are dropped.
+ * the event loop. What a client can make it hold or do is bounded: connections per user and in
+ * all, bytes of a request, answers per user and second (allowance.h); clients that do not
+ * read their answers are dropped.
  */
 #ifndef EMBER_STATUS_SERVER_H
 #define EMBER_STATUS_SERVER_H

@@ -24,8 +24,10 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "daemon/allowance.h"
 #include "daemon/status_server.h"
 
 #define VIEW_GID 4242
@@ -398,16 +400,73 @@ static void a_request_without_end_is_cut_off(void **state)
 {
 	static char block[65536];
 	int fd = connect_to_server();
+	long rss_kib = server_rss_kib();
 	size_t sent = 0;
 	ssize_t n;
 
 	memset(block, 'x', sizeof(block));
 	while (sent < 256 << 20 && (n = send(fd, block, sizeof(block), MSG_NOSIGNAL)) > 0)
 		sent += (size_t)n;
-	print_message("cut off after %zu MiB\n", sent >> 20);
-	assert_true(sent < 256 << 20);
+	print_message("cut off after %zu KiB, %ld KiB more resident\n", sent >> 10,
+		      server_rss_kib() - rss_kib);
+	assert_true(sent < 1 << 20); /* what the socket holds, and some */
+	assert_true(server_rss_kib() - rss_kib < 1 << 10);
 	close(fd);
 	assert_true(ask_once(ASK));
+}
+
+/* However they come, requests are answered one by one. */
+static void pieces_are_put_together(void **state)
+{
+	static const char two[] = ASK "\0" ASK;
+	int fd = connect_to_server();
+
+	/* byte by byte; two in one; one and a half */
+	for (size_t i = 0; i < sizeof(ASK) - 1; i++)
+		assert_int_equal(send(fd, ASK + i, 1, MSG_NOSIGNAL), 1);
+	assert_true(ask(fd, ""));
+	assert_int_equal(send(fd, two, sizeof(two), MSG_NOSIGNAL), sizeof(two));
+	assert_true(read_reply(fd));
+	assert_true(read_reply(fd));
+	assert_int_equal(send(fd, two, sizeof(ASK) + 10, MSG_NOSIGNAL), sizeof(ASK) + 10);
+	assert_true(read_reply(fd));
+	assert_true(ask(fd, two + sizeof(ASK) + 10));
+	/* half of it closed: the answer still comes */
+	assert_int_equal(send(fd, ASK, sizeof(ASK), MSG_NOSIGNAL), sizeof(ASK));
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	assert_true(read_reply(fd));
+	assert_false(read_reply(fd));
+	close(fd);
+}
+
+static uint64_t now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000ULL + ts.tv_nsec / 1000000;
+}
+
+/* As a user whose answers are short: reading them must not take the time. */
+static bool is_rationed(void)
+{
+	uint64_t start_ms = now_ms(), interval_ms = EMBER_ALLOWANCE_INTERVAL_NS / 1000000, granted;
+	unsigned int nr = 0;
+	int fds[2] = {connect_to_server(), connect_to_server()};
+
+	for (; nr < 3 * EMBER_ALLOWANCE_BURST; nr++)
+		if (!ask(fds[nr % 2], ASK))
+			return false;
+	granted = EMBER_ALLOWANCE_BURST + (now_ms() - start_ms) / interval_ms + 1;
+	print_message("%u answers in %llu ms: expects at most %llu\n", nr,
+		      (unsigned long long)(now_ms() - start_ms), (unsigned long long)granted);
+	return nr <= granted;
+}
+
+static void answers_are_rationed(void **state)
+{
+	need_root();
+	assert_true(as_user(1010, 0, is_rationed));
 }
 
 static void a_socket_left_behind_is_replaced(void **state)
@@ -442,6 +501,8 @@ int main(void)
 	    cmocka_unit_test(one_user_cannot_take_all_connections),
 	    cmocka_unit_test(who_does_not_read_is_dropped),
 	    cmocka_unit_test(a_request_without_end_is_cut_off),
+	    cmocka_unit_test(pieces_are_put_together),
+	    cmocka_unit_test(answers_are_rationed),
 	    cmocka_unit_test(a_socket_left_behind_is_replaced),
 	};
 
