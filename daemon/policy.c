@@ -500,9 +500,6 @@ static const struct key rule_keys[] = {
     {"action", json_type_string, parse_word, offsetof(struct ember_rule, action), 0, 0,
      action_words, NULL},
     {"weight", json_type_int, parse_u32, offsetof(struct ember_rule, weight), 1, 10000, NULL, NULL},
-    {"bandwidth", json_type_string, parse_bandwidth,
-     offsetof(struct ember_rule, bandwidth_bytes_per_s), 1000000, 1000000000000, NULL,
-     "\"200MB/s\""},
     {NULL, 0, NULL, 0, 0, 0, NULL, NULL},
 };
 
@@ -539,8 +536,7 @@ static int parse_rule(struct ctx *ctx, struct json_object *object)
 	policy->rules = rules;
 	/* counted at once, so that what it owns is freed with the policy */
 	rule = &rules[policy->nr_rules++];
-	*rule =
-	    (struct ember_rule){.uid = -1, .weight = 100, .bandwidth_bytes_per_s = EMBER_NO_LIMIT};
+	*rule = (struct ember_rule){.uid = -1, .weight = 100};
 	err = parse_object(ctx, object, rule_keys, rule);
 	return err < 0 ? err : name_rule(ctx, rule);
 }

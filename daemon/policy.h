@@ -23,8 +23,6 @@ enum ember_borrow {
 	EMBER_BORROW_OFF,   /* off while ember runs */
 };
 
-#define EMBER_NO_LIMIT UINT64_MAX
-
 enum ember_action { EMBER_ACTION_FOLLOW, EMBER_ACTION_IGNORE };
 
 struct ember_policy_global {
@@ -45,9 +43,8 @@ struct ember_rule {
 	char *cgroup;
 	int64_t uid; /* -1: any */
 	uint64_t min_rss_bytes;
-	uint32_t action;                /* enum ember_action */
-	uint32_t weight;                /* 100 is neutral */
-	uint64_t bandwidth_bytes_per_s; /* per direction; EMBER_NO_LIMIT: only the global one */
+	uint32_t action; /* enum ember_action */
+	uint32_t weight; /* 100 is neutral */
 };
 
 struct ember_policy {

@@ -74,8 +74,8 @@ static void test_every_rule_key(void **state)
 		       "{\"//\": \"c\","
 		       "\"comm\": \"redis*\", \"exe\": \"/usr/bin/*\", \"cgroup\": \"/a.slice/*\", "
 		       "\"uid\": 1000,"
-		       "\"min_rss\": \"3MiB\"}, \"action\": \"ignore\", \"weight\": 250,"
-		       "\"bandwidth\": \"10MB/s\"}, {}]}");
+		       "\"min_rss\": \"3MiB\"}, \"action\": \"ignore\", \"weight\": 250},"
+		       "{}]}");
 	const struct ember_rule *r = &p->rules[0];
 
 	(void)state;
@@ -88,14 +88,12 @@ static void test_every_rule_key(void **state)
 	assert_int_equal(r->min_rss_bytes, 3 << 20);
 	assert_int_equal(r->action, EMBER_ACTION_IGNORE);
 	assert_int_equal(r->weight, 250);
-	assert_int_equal(r->bandwidth_bytes_per_s, 10000000);
 	r = &p->rules[1];
 	assert_string_equal(r->name, "a.json:/rules/1");
 	assert_null(r->comm);
 	assert_int_equal(r->uid, -1);
 	assert_int_equal(r->action, EMBER_ACTION_FOLLOW);
 	assert_int_equal(r->weight, 100);
-	assert_true(r->bandwidth_bytes_per_s == EMBER_NO_LIMIT);
 	ember_policy_free(p);
 }
 
@@ -226,7 +224,7 @@ static const struct {
     {R("\"action\": \"pin\""), {"/rules/1/action", "none of", "\"follow\""}},
     {R("\"weight\": 0"), {"/rules/1/weight", "out of range (1 to 10000)"}},
     {R("\"weight\": 10001"), {"/rules/1/weight", "out of range"}},
-    {R("\"bandwidth\": \"10\""), {"/rules/1/bandwidth", "has no unit"}},
+    {R("\"bandwidth\": \"10MB/s\""), {"/rules/1/bandwidth", "unknown key"}},
     {M("\"pid\": 1"), {"/rules/1/match/pid", "unknown key"}},
     {M("\"comm\": 1"), {"/rules/1/match/comm", "an integer, not a string"}},
     {M("\"comm\": \"sixteen-letters-\""), {"/rules/1/match/comm", "never matches"}},
