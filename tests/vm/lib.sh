@@ -9,7 +9,7 @@ EMBER_CACHE=${EMBER_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/ember}
 say() { printf 'ember: %s\n' "$*" >&2; }
 die() {
 	printf 'ember: error: %s\n' "$*" >&2
-	exit 1
+	exit "${EMBER_DIE_STATUS:-1}"
 }
 
 # need_disk BYTES WHAT: refuse early rather than fail half-way through a build.
