@@ -60,16 +60,25 @@ static enum ember_fate next_outcome(struct runs *runs)
 	return outcome < EMBER_NR_FATES ? outcome : EMBER_FATE_FAILED;
 }
 
+static void feed_back_moved(struct ember_cooldown *cd, const struct ember_move *move, uint64_t addr,
+			    uint64_t now_ns)
+{
+	enum ember_cooldown_move how = move->why == EMBER_WHY_NEARER	    ? EMBER_COOL_SIDEWAYS
+				       : move->direction == EMBER_PROMOTE ? EMBER_COOL_UP
+									  : EMBER_COOL_DOWN;
+
+	if (move->mover == EMBER_MOVER_MOVE_SHARED)
+		ember_cooldown_moved_shared(cd, &move->id, addr, how, now_ns);
+	else
+		ember_cooldown_moved(cd, &move->id, addr, how, now_ns);
+}
+
 static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, uint64_t addr,
 		      enum ember_fate outcome, uint64_t now_ns)
 {
 	switch (outcome) {
 	case EMBER_FATE_MOVED:
-		ember_cooldown_moved(cd, &move->id, addr,
-				     move->why == EMBER_WHY_NEARER	  ? EMBER_COOL_SIDEWAYS
-				     : move->direction == EMBER_PROMOTE ? EMBER_COOL_UP
-									: EMBER_COOL_DOWN,
-				     now_ns);
+		feed_back_moved(cd, move, addr, now_ns);
 		break;
 	case EMBER_FATE_PINNED:
 	case EMBER_FATE_SHARED:

@@ -4,25 +4,17 @@
 #include <string.h>
 
 #include "cooldown.h"
+#include "mix.h"
 
 #define WAYS 8
 #define NSEC_PER_MSEC 1000000ULL
 
-/* Finalizer of MurmurHash3 (public domain): every input bit changes every output bit. */
-static uint64_t mix(uint64_t x)
-{
-	x ^= x >> 33;
-	x *= 0xff51afd7ed558ccdULL;
-	x ^= x >> 33;
-	x *= 0xc4ceb9fe1a85ec53ULL;
-	return x ^ (x >> 33);
-}
-
 static uint64_t key_of(const struct ember_proc_id *p, uint64_t addr)
 {
-	uint64_t key = mix(p->start_boottime_ns ^ mix(((uint64_t)p->self_exec_id << 32) | p->tgid));
+	uint64_t key = ember_mix(((uint64_t)p->self_exec_id << 32) | p->tgid);
 
-	key = mix(key ^ (addr >> 12));
+	key = ember_mix(p->start_boottime_ns ^ key);
+	key = ember_mix(key ^ (addr >> 12));
 	return key ? key : 1;
 }
 
@@ -99,24 +91,41 @@ enum ember_cooldown_state ember_cooldown_look(const struct ember_cooldown *cd,
 		return EMBER_COOL_FREE;
 	if (e->refused)
 		return EMBER_COOL_REFUSED;
-	return holds_back(e->last, move) ? EMBER_COOL_MOVED : EMBER_COOL_FREE;
+	return holds_back(e->last, move) ? EMBER_COOL_MOVED : EMBER_COOL_AGAIN;
 }
 
-void ember_cooldown_moved(struct ember_cooldown *cd, const struct ember_proc_id *proc,
-			  uint64_t addr, enum ember_cooldown_move move, uint64_t now_ns)
+/* The time doubles with every @trip. */
+static void moved(struct ember_cooldown_entry *e, enum ember_cooldown_move move, bool trip,
+		  uint32_t now_ms)
 {
-	uint32_t now_ms = now_ns / NSEC_PER_MSEC, time_ms;
-	struct ember_cooldown_entry *e = find_or_make(cd, key_of(proc, addr), now_ms);
+	uint32_t time_ms = EMBER_COOLDOWN_FIRST_MS;
 
-	if (e->moved && holds_back(e->last, move) && e->trips < 15)
+	if (trip && e->trips < 15)
 		e->trips++;
-	time_ms = EMBER_COOLDOWN_FIRST_MS;
 	for (int i = 0; i < e->trips && time_ms < EMBER_COOLDOWN_LONGEST_MS; i++)
 		time_ms *= 2;
 	e->until_ms = now_ms + time_ms;
 	e->last = move;
 	e->moved = 1;
 	e->refused = 0;
+}
+
+void ember_cooldown_moved(struct ember_cooldown *cd, const struct ember_proc_id *proc,
+			  uint64_t addr, enum ember_cooldown_move move, uint64_t now_ns)
+{
+	uint32_t now_ms = now_ns / NSEC_PER_MSEC;
+	struct ember_cooldown_entry *e = find_or_make(cd, key_of(proc, addr), now_ms);
+
+	moved(e, move, e->moved && holds_back(e->last, move), now_ms);
+}
+
+void ember_cooldown_moved_shared(struct ember_cooldown *cd, const struct ember_proc_id *proc,
+				 uint64_t addr, enum ember_cooldown_move move, uint64_t now_ns)
+{
+	uint32_t now_ms = now_ns / NSEC_PER_MSEC;
+	struct ember_cooldown_entry *e = find_or_make(cd, key_of(proc, addr), now_ms);
+
+	moved(e, move, e->moved, now_ms);
 }
 
 void ember_cooldown_refused(struct ember_cooldown *cd, const struct ember_proc_id *proc,

@@ -44,6 +44,7 @@ enum ember_cooldown_move {
 
 enum ember_cooldown_state {
 	EMBER_COOL_FREE,    /* may move */
+	EMBER_COOL_AGAIN,   /* may move, but went there a short while ago: who brought it back? */
 	EMBER_COOL_MOVED,   /* came from there a short while ago */
 	EMBER_COOL_REFUSED, /* refused a short while ago */
 };
@@ -61,6 +62,12 @@ enum ember_cooldown_state ember_cooldown_look(const struct ember_cooldown *cd,
 					      enum ember_cooldown_move move, uint64_t now_ns);
 void ember_cooldown_moved(struct ember_cooldown *cd, const struct ember_proc_id *proc,
 			  uint64_t addr, enum ember_cooldown_move move, uint64_t now_ns);
+/*
+ * The same for a page that other processes map: planned for them as well, perhaps to the
+ * opposite, so a second move in the same direction counts as a round trip.
+ */
+void ember_cooldown_moved_shared(struct ember_cooldown *cd, const struct ember_proc_id *proc,
+				 uint64_t addr, enum ember_cooldown_move move, uint64_t now_ns);
 /* @lasting: the reason will not pass soon (pinned, shared), else it may (locked). */
 void ember_cooldown_refused(struct ember_cooldown *cd, const struct ember_proc_id *proc,
 			    uint64_t addr, bool lasting, uint64_t now_ns);

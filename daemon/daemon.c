@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/prctl.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -263,6 +264,11 @@ static enum ember_exit run(struct ember_daemon *d, struct ember_policy *policy)
 	char path[PATH_MAX];
 	int r;
 
+	if (getrandom(&config.seed, sizeof(config.seed), 0) != sizeof(config.seed)) {
+		log_err("no random numbers: %m");
+		ember_policy_free(policy);
+		return EMBER_EXIT_FAILURE;
+	}
 	/* Signals are for the event loop: block them before there are other threads. */
 	r = add_events(d);
 	if (r < 0) {

@@ -21,6 +21,7 @@ struct ember_engine_config {
 	const char *sys_root; /* "/sys" */
 	const char *proc_root; /* "/proc" */
 	bool observe_only;     /* do all but the moves */
+	uint64_t seed;	       /* random: for hashes over what others may choose */
 };
 
 /* What kept the engine from starting; the exit status of the daemon follows from it. */

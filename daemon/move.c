@@ -30,6 +30,7 @@ static int collect_plan_procs(struct ember_engine *e)
 		e->plan_procs[nr++] = (struct ember_plan_proc){
 		    .id = process->id,
 		    .regions = &process->regions,
+		    .owner = process->facts.uid,
 		    .weight = process->weight,
 		    .allowed = process->facts.mems_allowed,
 		    .home = process->home,
@@ -66,7 +67,8 @@ static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 	uint64_t now = now_ns();
 
 	*limits = (struct ember_plan_limits){.max_regions_per_move = REGIONS_PER_MOVE,
-					     .calibration = &e->calibration};
+					     .calibration = &e->calibration,
+					     .seed = e->config.seed};
 	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
 		limits->bytes[d] = direction_limit(e, d, now);
 	for (int node = 0; node < EMBER_MAX_NODES; node++) {

@@ -18,7 +18,10 @@
 
 #include "util/cleanup.h"
 
-#define MPOL_MF_MOVE (1 << 1) /* linux/mempolicy.h: exclusive pages only */
+/* linux/mempolicy.h */
+#define MPOL_MF_MOVE (1 << 1)	  /* only pages that no other process maps */
+#define MPOL_MF_MOVE_ALL (1 << 2) /* these, too: takes CAP_SYS_NICE */
+
 #define UNTRIED 0x7fffffff
 #define MAX_CALLS 8 /* per region: the list shrinks with every call that makes progress */
 
@@ -95,7 +98,7 @@ static int try_move(const struct ember_move *move, const struct ember_move_regio
 	if (!b.nr)
 		return 0;
 	if (syscall(SYS_move_pages, move->id.tgid, (unsigned long)b.nr, b.addrs, b.nodes, b.status,
-		    MPOL_MF_MOVE) < 0)
+		    move->mover == EMBER_MOVER_MOVE_SHARED ? MPOL_MF_MOVE_ALL : MPOL_MF_MOVE) < 0)
 		return -errno;
 	for (unsigned int i = 0; i < b.nr; i++) {
 		if (b.status[i] == UNTRIED)

@@ -296,9 +296,12 @@ static bool passes_cut(const struct picker *p, uint8_t rank)
 	return p->direction == EMBER_PROMOTE ? rank >= p->rank : rank <= p->rank;
 }
 
-/* A page of @nr pages of 4 KiB. */
+/*
+ * A page of @nr pages of 4 KiB. Pages that other processes map too cool down in both directions:
+ * see decisions.md.
+ */
 static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t addr, uint32_t proc,
-		      uint8_t rank, unsigned int nr, bool sideways)
+		      uint8_t rank, unsigned int nr, bool sideways, bool shared)
 {
 	enum ember_cooldown_move move = sideways			? EMBER_COOL_SIDEWAYS
 					: p->direction == EMBER_PROMOTE ? EMBER_COOL_UP
@@ -306,13 +309,13 @@ static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t a
 	enum ember_cooldown_state state =
 	    ember_cooldown_look(x->cooldown, &x->procs[proc].id, addr, move, x->now_ns);
 
-	if (state == EMBER_COOL_FREE)
+	if (state == EMBER_COOL_FREE || (state == EMBER_COOL_AGAIN && !shared))
 		return false;
 	if (p->blocked) {
 		p->blocked[rank] += nr;
 		p->nr_blocked += nr;
-		x->plan->nr_why_not[state == EMBER_COOL_MOVED ? EMBER_WHY_NOT_COOLING
-							      : EMBER_WHY_NOT_BACKOFF] += nr;
+		x->plan->nr_why_not[state == EMBER_COOL_REFUSED ? EMBER_WHY_NOT_BACKOFF
+								: EMBER_WHY_NOT_COOLING] += nr;
 	}
 	return true;
 }
@@ -345,7 +348,7 @@ static void eligible(const struct exchange_ctx *x, const struct picker *p, uint3
 		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
 			ret[w] |= mask[w];
 	}
-	ember_survey_shared_elsewhere(&x->w->survey, proc, r, mask);
+	ember_survey_left_out(&x->w->survey, proc, x->procs[proc].owner, r, mask);
 	for (uint32_t i = span->first_item; i; i = x->w->items[i - 1].next)
 		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
 			mask[w] |= x->w->items[i - 1].region.pages[w];
@@ -437,9 +440,12 @@ static void pick_huge(const struct exchange_ctx *x, struct picker *p, uint32_t p
 		      uint64_t mask[EMBER_PLANE_WORDS])
 {
 	uint8_t rank = exchange_rank(x, p, proc, r, span, 0);
+	uint64_t shared[EMBER_PLANE_WORDS];
 
+	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
 	if (weight(mask) == r->nr_present && has_place(p, rank, r->nr_present) &&
-	    !held_back(x, p, r->addr, proc, rank, r->nr_present, sideways(x, p, r, 0)))
+	    !held_back(x, p, r->addr, proc, rank, r->nr_present, sideways(x, p, r, 0),
+		       shared[0] & 1))
 		take_place(p, rank, r->nr_present);
 	else
 		memset(mask, 0, EMBER_PLANE_WORDS * sizeof(*mask));
@@ -450,11 +456,14 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 		 const struct ember_region *r, const struct ember_region_span *span,
 		 uint64_t mask[EMBER_PLANE_WORDS])
 {
+	uint64_t shared[EMBER_PLANE_WORDS];
+
 	narrow_to_passing(r, passing_levels(x, p, proc, span), mask);
 	if (r->order == EMBER_ORDER_PMD) {
 		pick_huge(x, p, proc, r, span, mask);
 		return;
 	}
+	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
@@ -462,7 +471,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 
 			if (has_place(p, rank, 1) &&
 			    !held_back(x, p, page_addr(r, page), proc, rank, 1,
-				       sideways(x, p, r, page)))
+				       sideways(x, p, r, page), shared[w] & (bits & -bits)))
 				take_place(p, rank, 1);
 			else
 				mask[w] &= ~(bits & -bits);
@@ -539,7 +548,11 @@ static uint8_t demote_to(struct exchange_ctx *x, uint32_t proc, uint64_t mask[EM
 	return EMBER_NO_NODE;
 }
 
-/* Pages that only move_pages(2) may touch: all but exclusive anonymous base pages. */
+/*
+ * Pages that only move_pages(2) may touch: all but exclusive anonymous base pages. Shared ones apart,
+ * because only those may be taken from others who map them: where it is not known (never seen
+ * young here) the kernel shall refuse, or what is cold here would be demoted under who needs it.
+ */
 static void split_by_mover(const struct ember_region *r, const uint64_t mask[EMBER_PLANE_WORDS],
 			   uint64_t ret[EMBER_NR_MOVERS][EMBER_PLANE_WORDS])
 {
@@ -549,7 +562,9 @@ static void split_by_mover(const struct ember_region *r, const uint64_t mask[EMB
 	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
 	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
 		ret[EMBER_MOVER_MODULE][w] = plain ? mask[w] & ~shared[w] : 0;
-		ret[EMBER_MOVER_MOVE_PAGES][w] = mask[w] & ~ret[EMBER_MOVER_MODULE][w];
+		ret[EMBER_MOVER_MOVE_SHARED][w] = mask[w] & shared[w];
+		ret[EMBER_MOVER_MOVE_PAGES][w] =
+		    mask[w] & ~shared[w] & ~ret[EMBER_MOVER_MODULE][w];
 	}
 }
 
@@ -992,7 +1007,7 @@ static int make(struct ember_plan *plan, const struct ember_topology *topo,
 				 .plan = plan,
 				 .w = plan->work};
 	int err = ember_survey_take(&plan->work->survey, plan, topo, procs, nr_procs,
-				    limits->calibration);
+				    limits->calibration, limits->seed);
 
 	if (err < 0)
 		return err;

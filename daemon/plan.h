@@ -20,7 +20,8 @@ enum ember_direction { EMBER_DEMOTE, EMBER_PROMOTE, EMBER_NR_DIRECTIONS };
 
 enum ember_mover {
 	EMBER_MOVER_MODULE,     /* exclusive anonymous base pages */
-	EMBER_MOVER_MOVE_PAGES, /* huge pages, file, shmem, shared */
+	EMBER_MOVER_MOVE_PAGES, /* huge pages, file, shmem */
+	EMBER_MOVER_MOVE_SHARED, /* the same call, for pages that several processes map */
 	EMBER_NR_MOVERS,
 };
 
@@ -53,7 +54,8 @@ enum ember_why {
 	X(NOT_ALLOWED, "not-allowed", "its cpuset does not hold the node it should go to")         \
 	X(SHARED_ELSEWHERE, "shared", "counted with another process that shares it")               \
 	X(KIND, "kind", "a kind of memory that is not moved")                                      \
-	X(BOUND, "bound", "the process says where its memory lies")                                \
+	X(SHARED_FILE, "shared-file", "of a file that other processes map as well")                \
+	X(CLASSES, "classes", "more combinations of cpuset and home node than are planned")        \
 	X(IGNORED, "ignored", "the policy says so")                                                \
 	X(UNKNOWN_PLACE, "unknown-place", "lies in a memory that is not known")
 
@@ -73,11 +75,12 @@ const char *ember_why_not_sentence(enum ember_why_not why);
 struct ember_plan_proc {
 	struct ember_proc_id id;
 	struct ember_regions *regions; /* levels are brought up to date in place */
+	uint32_t owner;                /* user id: whose shared memory it can be */
 	uint32_t weight;               /* of its rule; 100 is neutral */
 	uint16_t allowed;              /* bit i: may lie on node i (Mems_allowed, policy) */
 	uint8_t home;                  /* node of the CPUs that use it (EMBER_NO_NODE: any) */
 	bool frozen;                   /* count it, do not move it */
-	uint8_t frozen_why;            /* enum ember_why_not: BOUND or IGNORED */
+	uint8_t frozen_why;            /* enum ember_why_not: IGNORED, say */
 };
 
 struct ember_plan_limits {
@@ -85,6 +88,7 @@ struct ember_plan_limits {
 	uint64_t reserve_bytes[EMBER_MAX_NODES];  /* kept free in addition to the high watermark */
 	uint64_t inflight_bytes[EMBER_MAX_NODES]; /* on their way to this node */
 	uint32_t max_regions_per_move;            /* 0: no bound */
+	uint64_t seed; /* of hashes: random, and the same for the life of the daemon */
 	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
 };
 

@@ -58,7 +58,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Plan, COMMENT("Since the start"), INT(plans
 				     ARRAY(why_not, Reason));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
-    Moves, COMMENT("promote or demote"), STR(direction), COMMENT("module or move_pages"),
+    Moves, COMMENT("promote or demote"), STR(direction),
+    COMMENT("module, move_pages, or move_pages_all (pages that several processes map)"),
     STR(mover), COMMENT("Since the start; tried is applied and all of refused"), INT(tried_pages),
     INT(applied_pages), ARRAY(refused, Reason));
 

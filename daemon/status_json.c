@@ -27,6 +27,7 @@ static const char *const direction_words[] = {
 static const char *const mover_words[] = {
     [EMBER_MOVER_MODULE] = "module",
     [EMBER_MOVER_MOVE_PAGES] = "move_pages",
+    [EMBER_MOVER_MOVE_SHARED] = "move_pages_all",
 };
 
 static int empty_array(sd_json_variant **ret)

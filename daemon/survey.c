@@ -3,12 +3,14 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mix.h"
 #include "score.h"
 #include "survey.h"
 
 struct ember_shared_seen {
 	const struct ember_region *region; /* NULL: free */
 	uint32_t proc;
+	uint32_t owner;
 };
 
 static uint8_t clamp_rank(int rank)
@@ -57,25 +59,38 @@ static int class_of(struct ember_survey *s, const struct ember_plan_proc *proc)
 	return s->nr_classes++;
 }
 
-static size_t hash_addr(uint64_t addr, size_t nr)
+/* File pages that others map too: what this process does tells nothing of what they do. */
+static bool stays_when_shared(const struct ember_region *r)
 {
-	return (addr >> EMBER_REGION_SHIFT) * 0x9e3779b97f4a7c15ULL >> 20 & (nr - 1);
+	return r->kind == EMBER_KIND_FILE || r->kind == EMBER_KIND_MIXED;
 }
 
-static struct ember_shared_seen *shared_slot(const struct ember_survey *s,
+static bool has_shared(const struct ember_region *r)
+{
+	return r->plane_mask & (1U << EMBER_PLANE_SHARED);
+}
+
+uint64_t ember_survey_hash(uint64_t seed, uint32_t owner, uint64_t addr)
+{
+	return ember_mix(ember_mix(seed ^ owner) ^ addr);
+}
+
+static struct ember_shared_seen *shared_slot(const struct ember_survey *s, uint32_t owner,
 					     const struct ember_region *r)
 {
-	size_t i = hash_addr(r->addr, s->nr_shared_alloc);
+	size_t i = ember_survey_hash(s->seed, owner, r->addr) & (s->nr_shared_alloc - 1);
 
 	while (s->shared[i].region &&
-	       (s->shared[i].region->addr != r->addr || s->shared[i].region->kind != r->kind))
+	       (s->shared[i].owner != owner || s->shared[i].region->addr != r->addr ||
+		s->shared[i].region->kind != r->kind))
 		i = (i + 1) & (s->nr_shared_alloc - 1);
 	return &s->shared[i];
 }
 
 static int grow_shared(struct ember_survey *s)
 {
-	struct ember_survey bigger = {.nr_shared_alloc = s->nr_shared_alloc * 2};
+	struct ember_survey bigger = {.nr_shared_alloc = s->nr_shared_alloc * 2,
+				      .seed = s->seed};
 
 	if (!bigger.nr_shared_alloc)
 		bigger.nr_shared_alloc = 1024;
@@ -84,50 +99,84 @@ static int grow_shared(struct ember_survey *s)
 		return -ENOMEM;
 	for (size_t i = 0; i < s->nr_shared_alloc; i++)
 		if (s->shared[i].region)
-			*shared_slot(&bigger, s->shared[i].region) = s->shared[i];
+			*shared_slot(&bigger, s->shared[i].owner, s->shared[i].region) =
+			    s->shared[i];
 	free(s->shared);
 	s->shared = bigger.shared;
 	s->nr_shared_alloc = bigger.nr_shared_alloc;
 	return 0;
 }
 
-/* The first process to show a region's shared pages is the one they are counted with. */
-static int note_shared(struct ember_survey *s, uint32_t proc, const struct ember_region *r)
+/*
+ * A region's shared pages are counted with the process that touches it most, so that nobody who
+ * has ceased to use them takes them away from those who do.
+ */
+static int note_shared(struct ember_survey *s, uint32_t proc, uint32_t owner,
+		       const struct ember_region *r)
 {
 	struct ember_shared_seen *slot;
 	int err;
 
-	if (!(r->plane_mask & (1U << EMBER_PLANE_SHARED)))
-		return 0;
 	if (s->nr_shared * 2 >= s->nr_shared_alloc) {
 		err = grow_shared(s);
 		if (err < 0)
 			return err;
 	}
-	slot = shared_slot(s, r);
-	if (!slot->region) {
-		*slot = (struct ember_shared_seen){.region = r, .proc = proc};
-		s->nr_shared++;
-	}
+	slot = shared_slot(s, owner, r);
+	if (slot->region && slot->region->level >= r->level)
+		return 0;
+	s->nr_shared += !slot->region;
+	*slot = (struct ember_shared_seen){.region = r, .proc = proc, .owner = owner};
 	return 0;
 }
 
-void ember_survey_shared_elsewhere(const struct ember_survey *s, uint32_t proc,
-				   const struct ember_region *r, uint64_t ret[EMBER_PLANE_WORDS])
+static int note_all_shared(struct ember_survey *s, const struct ember_plan_proc *procs,
+			   size_t nr_procs)
 {
-	const struct ember_shared_seen *slot;
+	int err = 0;
+
+	for (size_t p = 0; p < nr_procs; p++) {
+		struct ember_regions *rs = procs[p].regions;
+
+		for (uint32_t i = 0; i < rs->nr && !err; i++) {
+			struct ember_region *r = &rs->regions[i];
+
+			ember_score_catch_up(rs, r);
+			if (has_shared(r) && !stays_when_shared(r))
+				err = note_shared(s, p, procs[p].owner, r);
+		}
+	}
+	return err;
+}
+
+/* Pages of @r that another process is counted with. */
+static void shared_elsewhere(const struct ember_survey *s, uint32_t proc, uint32_t owner,
+			     const struct ember_region *r, uint64_t ret[EMBER_PLANE_WORDS])
+{
+	const struct ember_shared_seen *slot = shared_slot(s, owner, r);
 	uint64_t theirs[EMBER_PLANE_WORDS];
 
-	memset(ret, 0, EMBER_PLANE_WORDS * sizeof(*ret));
-	if (!(r->plane_mask & (1U << EMBER_PLANE_SHARED)))
+	if (slot->proc == proc) {
+		memset(ret, 0, EMBER_PLANE_WORDS * sizeof(*ret));
 		return;
-	slot = shared_slot(s, r);
-	if (!slot->region || slot->proc == proc)
-		return;
-	ember_region_plane(r, EMBER_PLANE_SHARED, ret);
+	}
 	ember_region_plane(slot->region, EMBER_PLANE_SHARED, theirs);
 	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
 		ret[w] &= theirs[w];
+}
+
+enum ember_why_not ember_survey_left_out(const struct ember_survey *s, uint32_t proc,
+					 uint32_t owner, const struct ember_region *r,
+					 uint64_t ret[EMBER_PLANE_WORDS])
+{
+	memset(ret, 0, EMBER_PLANE_WORDS * sizeof(*ret));
+	if (!has_shared(r))
+		return EMBER_NR_WHY_NOT;
+	ember_region_plane(r, EMBER_PLANE_SHARED, ret);
+	if (stays_when_shared(r))
+		return EMBER_WHY_NOT_SHARED_FILE;
+	shared_elsewhere(s, proc, owner, r, ret);
+	return EMBER_WHY_NOT_SHARED_ELSEWHERE;
 }
 
 static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, int class,
@@ -136,7 +185,7 @@ static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, int
 	if (proc->frozen)
 		return proc->frozen_why;
 	if (class < 0)
-		return EMBER_WHY_NOT_BOUND;
+		return EMBER_WHY_NOT_CLASSES;
 	if (r->kind == EMBER_KIND_HUGETLB || r->kind == EMBER_KIND_UNSPEC)
 		return EMBER_WHY_NOT_KIND;
 	if (r->nr_inflight)
@@ -232,7 +281,7 @@ static void add_sums(struct ember_survey *s, struct ember_plan *plan, uint8_t ti
 static int add_part(struct ember_survey *s, struct ember_plan *plan,
 		    const struct ember_topology *topo, int class, uint8_t mem,
 		    const struct ember_region *r, struct ember_region_span *span,
-		    const uint64_t elsewhere[EMBER_PLANE_WORDS])
+		    const uint64_t left_out[EMBER_PLANE_WORDS], enum ember_why_not why_left_out)
 {
 	uint8_t tier = ember_topology_tier_of(topo, mem);
 	struct ember_counts *counts = NULL;
@@ -249,9 +298,10 @@ static int add_part(struct ember_survey *s, struct ember_plan *plan,
 	} else {
 		ember_region_on_mem(r, mem, mask);
 		for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
-			plan->nr_why_not[EMBER_WHY_NOT_SHARED_ELSEWHERE] +=
-			    __builtin_popcountll(mask[w] & elsewhere[w]);
-			mask[w] &= ~elsewhere[w];
+			if (mask[w] & left_out[w])
+				plan->nr_why_not[why_left_out] +=
+				    __builtin_popcountll(mask[w] & left_out[w]);
+			mask[w] &= ~left_out[w];
 		}
 		n = add_pages(s, span, r, mask, counts);
 	}
@@ -265,16 +315,18 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 {
 	bool huge = r->order == EMBER_ORDER_PMD;
 	int class = s->class_of[proc] == UINT8_MAX ? -1 : s->class_of[proc];
-	uint64_t elsewhere[EMBER_PLANE_WORDS];
-	int err = note_shared(s, proc, r);
+	uint64_t left_out[EMBER_PLANE_WORDS];
+	enum ember_why_not why_left_out;
+	int err = 0;
 
 	*span = (struct ember_region_span){.rank_min = EMBER_RANKS - 1};
 	span->base = (huge ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE) + s->bias;
 	span->size = huge ? EMBER_PAGE_HUGE : EMBER_PAGE_BASE;
 	span->why_not = region_why_not(&procs[proc], class, r);
-	ember_survey_shared_elsewhere(s, proc, r, elsewhere);
+	why_left_out = ember_survey_left_out(s, proc, procs[proc].owner, r, left_out);
 	for (uint16_t mems = ember_region_mems(r); mems && !err; mems &= mems - 1)
-		err = add_part(s, plan, topo, class, __builtin_ctz(mems), r, span, elsewhere);
+		err = add_part(s, plan, topo, class, __builtin_ctz(mems), r, span, left_out,
+			       why_left_out);
 	return err;
 }
 
@@ -330,7 +382,7 @@ static void set_worth(struct ember_survey *s, const struct ember_calibration *ca
 
 int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
-		      size_t nr_procs, const struct ember_calibration *calibration)
+		      size_t nr_procs, const struct ember_calibration *calibration, uint64_t seed)
 {
 	struct ember_region_span *span;
 	int err = reserve(s, procs, nr_procs);
@@ -338,7 +390,11 @@ int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 	if (err < 0)
 		return err;
 	reset(s);
+	s->seed = seed;
 	set_worth(s, calibration);
+	err = note_all_shared(s, procs, nr_procs);
+	if (err < 0)
+		return err;
 	span = s->spans;
 	for (size_t p = 0; p < nr_procs; p++) {
 		struct ember_regions *rs = procs[p].regions;
@@ -347,7 +403,6 @@ int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 		s->class_of[p] = class < 0 ? UINT8_MAX : class;
 		s->bias = bias_of(procs[p].weight);
 		for (uint32_t i = 0; i < rs->nr; i++) {
-			ember_score_catch_up(rs, &rs->regions[i]);
 			err = add_region(s, plan, topo, procs, p, &rs->regions[i], span++);
 			if (err < 0)
 				return err;

@@ -59,7 +59,8 @@ struct ember_survey {
 	size_t nr_spans_alloc;
 	uint8_t *class_of; /* of each process */
 	size_t nr_class_of_alloc;
-	struct ember_shared_seen *shared; /* hash by address: regions counted with shared pages */
+	struct ember_shared_seen *shared; /* hash: regions that shared pages are counted with */
+	uint64_t seed;                    /* of that hash */
 	size_t nr_shared;
 	size_t nr_shared_alloc; /* power of two */
 };
@@ -82,11 +83,21 @@ uint8_t ember_survey_rank(const struct ember_survey *s, const struct ember_regio
 /* Sum up everything. Fills @plan's nr_on_tier and the nr_why_not that concern whole regions. */
 int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
-		      size_t nr_procs, const struct ember_calibration *calibration);
+		      size_t nr_procs, const struct ember_calibration *calibration, uint64_t seed);
 void ember_survey_free(struct ember_survey *s);
 
-/* Pages of @r that another process has already been counted with. */
-void ember_survey_shared_elsewhere(const struct ember_survey *s, uint32_t proc,
-				   const struct ember_region *r, uint64_t ret[EMBER_PLANE_WORDS]);
+/*
+ * The place of shared memory in a table. Those who are watched choose the addresses: who collides
+ * with whom is known only with the seed.
+ */
+uint64_t ember_survey_hash(uint64_t seed, uint32_t owner, uint64_t addr);
+
+/*
+ * Shared pages of @r that are not planned here, and why: another process of the same @owner is
+ * counted with them, or they are of a file.
+ */
+enum ember_why_not ember_survey_left_out(const struct ember_survey *s, uint32_t proc,
+					 uint32_t owner, const struct ember_region *r,
+					 uint64_t ret[EMBER_PLANE_WORDS]);
 
 #endif

@@ -17,7 +17,7 @@ static void test_way_back_only(void **state)
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 0), EMBER_COOL_FREE);
 	ember_cooldown_moved(&cd, &a, PAGE, EMBER_COOL_UP, 0);
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 4999 * MSEC), EMBER_COOL_MOVED);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 4999 * MSEC), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 4999 * MSEC), EMBER_COOL_AGAIN);
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE + 4096, EMBER_COOL_DOWN, 0), EMBER_COOL_FREE);
 	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_DOWN, 0), EMBER_COOL_FREE);
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 5000 * MSEC), EMBER_COOL_FREE);
@@ -63,13 +63,34 @@ static void test_sideways(void **state)
 			 EMBER_COOL_MOVED);
 	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_DOWN, 4999 * MSEC),
 			 EMBER_COOL_MOVED);
-	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_UP, 0), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_UP, 0), EMBER_COOL_AGAIN);
 	/* to and fro between two sockets: twice as long each time */
 	ember_cooldown_moved(&cd, &b, PAGE, EMBER_COOL_SIDEWAYS, 5000 * MSEC);
 	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_SIDEWAYS, 14999 * MSEC),
 			 EMBER_COOL_MOVED);
 	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_SIDEWAYS, 15000 * MSEC),
 			 EMBER_COOL_FREE);
+	ember_cooldown_destroy(&cd);
+}
+
+/* A page of several processes: moved there again means that another has brought it back. */
+static void test_shared_doubles_in_one_direction(void **state)
+{
+	static const uint32_t expected_s[] = {5, 10, 20, 40, 80, 160, 320, 320};
+	struct ember_cooldown cd;
+	uint64_t now = 0;
+
+	(void)state;
+	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
+	for (size_t i = 0; i < NR(expected_s); i++) {
+		uint64_t end = now + expected_s[i] * 1000 * MSEC;
+
+		ember_cooldown_moved_shared(&cd, &a, PAGE, EMBER_COOL_UP, now);
+		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, end - MSEC),
+				 EMBER_COOL_AGAIN);
+		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, end), EMBER_COOL_FREE);
+		now = end;
+	}
 	ember_cooldown_destroy(&cd);
 }
 
@@ -116,6 +137,7 @@ int main(void)
 	    cmocka_unit_test(test_way_back_only),
 	    cmocka_unit_test(test_doubles_with_round_trips),
 	    cmocka_unit_test(test_sideways),
+	    cmocka_unit_test(test_shared_doubles_in_one_direction),
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_bounded),
 	};

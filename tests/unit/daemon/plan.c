@@ -6,6 +6,7 @@
 #include "gain.h"
 #include "plan.h"
 #include "records.h"
+#include "survey.h"
 
 #define REGION EMBER_REGION_BYTES
 #define MIB (1ULL << 20)
@@ -325,10 +326,12 @@ static void test_movers(void **state)
 		int mover; /* -1: does not move */
 	} cases[] = {
 		{EMBER_KIND_ANON, EMBER_ORDER_BASE, false, EMBER_MOVER_MODULE},
-		{EMBER_KIND_ANON, EMBER_ORDER_BASE, true, EMBER_MOVER_MOVE_PAGES},
+		{EMBER_KIND_ANON, EMBER_ORDER_BASE, true, EMBER_MOVER_MOVE_SHARED},
 		{EMBER_KIND_ANON, EMBER_ORDER_MTHP, false, EMBER_MOVER_MOVE_PAGES},
 		{EMBER_KIND_FILE, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
 		{EMBER_KIND_SHMEM, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
+		{EMBER_KIND_SHMEM, EMBER_ORDER_BASE, true, EMBER_MOVER_MOVE_SHARED},
+		{EMBER_KIND_FILE, EMBER_ORDER_BASE, true, -1},
 		{EMBER_KIND_MIXED, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
 		{EMBER_KIND_HUGETLB, EMBER_ORDER_BASE, false, -1},
 	};
@@ -353,7 +356,10 @@ static void test_movers(void **state)
 		if (cases[i].mover >= 0)
 			assert_int_equal(plan.moves[0].mover, cases[i].mover);
 		else
-			assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_KIND], 512);
+			assert_int_equal(plan.nr_why_not[cases[i].shared
+							     ? EMBER_WHY_NOT_SHARED_FILE
+							     : EMBER_WHY_NOT_KIND],
+					 512);
 		ember_regions_clear(&p.rs);
 	}
 }
@@ -376,6 +382,7 @@ static void test_movers_within_a_region(void **state)
 	assert_int_equal(plan.nr_moves, 2);
 	assert_int_equal(plan.moves[0].mover, EMBER_MOVER_MODULE);
 	assert_int_equal(plan.moves[0].nr_pages, 511);
+	assert_int_equal(plan.moves[1].mover, EMBER_MOVER_MOVE_SHARED);
 	assert_int_equal(plan.moves[1].nr_pages, 1);
 	assert_true(test_bit(plan.regions[plan.moves[1].first_region].pages, 5));
 	ember_regions_clear(&p.rs);
@@ -406,6 +413,117 @@ static void test_shared_pages_count_once(void **state)
 	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_SHARED_ELSEWHERE], 511);
 	ember_regions_clear(&p[0].rs);
 	ember_regions_clear(&p[1].rs);
+}
+
+/* Two processes show a region at the same address, all of it shared. */
+static void make_sharers(struct proc p[2], uint8_t level0, uint8_t level1)
+{
+	for (unsigned int i = 0; i < 2; i++) {
+		struct ember_region_rec rec = make_record(0);
+
+		make_proc(&p[i], i + 1);
+		rec.kind = EMBER_KIND_SHMEM;
+		place(&rec, 1);
+		memset(rec.young, 0xff, sizeof(rec.young));
+		memset(rec.shared, 0xff, sizeof(rec.shared));
+		add_record(&p[i], &rec, i ? level1 : level0);
+	}
+}
+
+/* Who has ceased to touch them does not take them away from who does. */
+static void test_shared_pages_count_where_hottest(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	struct proc p[2];
+
+	(void)state;
+	make_sharers(p, COLD, HOT);
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 0);
+	assert_int_equal(planned(1, 0, EMBER_PROMOTE), 512);
+	ember_regions_clear(&p[0].rs);
+	ember_regions_clear(&p[1].rs);
+}
+
+/* The same address says nothing when users differ: nobody can keep another's pages out. */
+static void test_strangers_share_nothing(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	struct proc p[2];
+
+	(void)state;
+	make_sharers(p, HOT, HOT);
+	p[0].plan.owner = 1000;
+	p[1].plan.owner = 1001;
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 512);
+	assert_int_equal(planned(1, 0, EMBER_PROMOTE), 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_SHARED_ELSEWHERE], 0);
+	ember_regions_clear(&p[0].rs);
+	ember_regions_clear(&p[1].rs);
+}
+
+/* Another process may have brought a shared page back: it cools down in both directions. */
+static void test_shared_pages_cool_both_ways(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	struct proc p[2];
+
+	(void)state;
+	make_sharers(p, HOT, COLD);
+	ember_cooldown_moved_shared(&cooldown, &p[0].plan.id, 0, true, 0);
+	ember_cooldown_moved_shared(&cooldown, &p[0].plan.id, 4096, true, 0);
+	make(&t, p, 2, &limits);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 510);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_COOLING], 2);
+	ember_regions_clear(&p[0].rs);
+	ember_regions_clear(&p[1].rs);
+}
+
+/* Addresses that collide under one seed are spread by another. */
+static void test_nobody_can_choose_collisions(void **state)
+{
+	static uint8_t load[1 << 13];
+	unsigned int nr = 0, most = 0;
+
+	(void)state;
+	for (uint64_t i = 0; nr < NR(load) / 2; i++) {
+		uint64_t addr = i * REGION;
+
+		if (ember_survey_hash(1, 0, addr) & 0xff) /* one chain in a table of 256 */
+			continue;
+		nr++;
+		load[ember_survey_hash(2, 0, addr) % NR(load)]++;
+	}
+	for (size_t i = 0; i < NR(load); i++)
+		most = load[i] > most ? load[i] : most;
+	print_message("  %u addresses, at most %u in one of %zu places\n", nr, most, NR(load));
+	assert_true(most <= 10);
+}
+
+/* More combinations of cpuset and home than are planned: said, and nothing worse. */
+static void test_too_many_classes(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	static struct proc p[EMBER_MAX_CLASSES + 1];
+	struct ember_plan_proc given[EMBER_MAX_CLASSES + 1];
+
+	(void)state;
+	for (unsigned int i = 0; i < NR(p); i++) {
+		make_proc(&p[i], i + 1);
+		p[i].plan.allowed = 3 | (i + 1) << 2;
+		add_region(&p[i], i, COLD, 1);
+		given[i] = p[i].plan;
+	}
+	assert_int_equal(ember_plan_make(&plan, &t, given, NR(p), &limits, &cooldown, 0), 0);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_CLASSES], 512);
+	assert_string_equal(ember_why_not_word(EMBER_WHY_NOT_CLASSES), "classes");
+	for (unsigned int i = 0; i < NR(p); i++)
+		ember_regions_clear(&p[i].rs);
 }
 
 /* Pages that may not move make no room and take none. */
@@ -874,6 +992,11 @@ int main(void)
 		TEST(test_movers),
 		TEST(test_movers_within_a_region),
 		TEST(test_shared_pages_count_once),
+		TEST(test_shared_pages_count_where_hottest),
+		TEST(test_strangers_share_nothing),
+		TEST(test_shared_pages_cool_both_ways),
+		TEST(test_nobody_can_choose_collisions),
+		TEST(test_too_many_classes),
 		TEST(test_held_back_pages_cost_no_room),
 		TEST(test_whole_region_reasons),
 		TEST(test_three_tiers),
