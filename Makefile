@@ -155,7 +155,9 @@ install-user: user
 	$(if $(wildcard docs/man),for m in docs/man/*.[1-8]; do install -D -m 644 $$m $(DESTDIR)/usr/share/man/man$${m##*.}/$$(basename $$m) || exit 1; done)
 
 install-kmod: kmod
-	$(foreach k,$(if $(wildcard kmod/Kbuild),$(KVER)),install -D -m 644 $(OBJ)/kmod-$(k)/ember.ko $(DESTDIR)/lib/modules/$(k)/updates/ember.ko;)
+	$(foreach k,$(if $(wildcard kmod/Kbuild),$(KVER)),install -D -m 644 $(OBJ)/kmod-$(k)/ember.ko $(DESTDIR)/lib/modules/$(k)/updates/ember.ko &&) true
+	@# modprobe finds what depmod has listed; below a DESTDIR that is the job of the package.
+	$(if $(DESTDIR),,$(foreach k,$(KVER),depmod $(k) &&) true)
 
 install-tests: tests
 	install -d $(DESTDIR)/usr/lib/ember/tests
