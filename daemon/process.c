@@ -114,7 +114,7 @@ bool ember_process_note_fault(struct ember_process *process, uint64_t addr, uint
 		if (process->faults[i] == region)
 			return false;
 	if (process->nr_faults == EMBER_MAX_PENDING_FAULTS) {
-		/* Full: keep the outermost two, which makes one wide range. */
+		/* Full: keep the outermost two, and look at all between them. */
 		uint64_t lo = region, hi = region;
 
 		for (uint32_t i = 0; i < process->nr_faults; i++) {
@@ -124,6 +124,7 @@ bool ember_process_note_fault(struct ember_process *process, uint64_t addr, uint
 		process->faults[0] = lo;
 		process->faults[1] = hi;
 		process->nr_faults = 2;
+		process->faults_wide = true;
 		return true;
 	}
 	process->faults[process->nr_faults++] = region;
@@ -148,7 +149,8 @@ uint32_t ember_process_take_faults(struct ember_process *process,
 	for (uint32_t i = 0; i < process->nr_faults; i++) {
 		uint64_t start = process->faults[i], end = start + EMBER_REGION_BYTES;
 
-		if (nr && start <= ret[nr - 1][1] + MERGE_GAP_REGIONS * EMBER_REGION_BYTES) {
+		if (nr && (process->faults_wide ||
+			   start <= ret[nr - 1][1] + MERGE_GAP_REGIONS * EMBER_REGION_BYTES)) {
 			ret[nr - 1][1] = end;
 		} else {
 			ret[nr][0] = start;
@@ -157,6 +159,7 @@ uint32_t ember_process_take_faults(struct ember_process *process,
 	}
 	process->nr_faults = 0;
 	process->first_fault_ns = 0;
+	process->faults_wide = false;
 	return nr;
 }
 

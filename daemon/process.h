@@ -35,6 +35,7 @@ struct ember_process {
 	uint64_t faults[EMBER_MAX_PENDING_FAULTS]; /* 2 MiB aligned, not sorted */
 	uint32_t nr_faults;
 	uint64_t first_fault_ns; /* of those, 0: none */
+	bool faults_wide;	 /* there were more: all between the outermost */
 
 	struct ember_status_area areas[EMBER_STATUS_MAX_AREAS]; /* newest last */
 	uint32_t nr_areas;
