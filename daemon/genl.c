@@ -22,7 +22,7 @@ struct ember_genl {
 	int family;
 	int reply; /* of the request under way: 1: none yet, 0 or -errno */
 	struct ember_genl_info *info; /* to be filled by GET_INFO under way */
-	bool lost;		      /* the socket was full once: fetch what is missing */
+	bool lost;		      /* no room in the socket or in memory: fetch what is missing */
 	/* Requests sent and not freed; results that came while another answer was awaited. */
 	uint64_t open[EMBER_CREDITS];
 	unsigned int nr_open;
@@ -126,7 +126,7 @@ static int take_result(struct ember_genl *genl, struct nlmsghdr *hdr)
 {
 	struct ember_genl_result result = {};
 	struct nlattr *attr;
-	int rem;
+	int rem, r;
 
 	nla_for_each_attr(attr, genlmsg_attrdata(nlmsg_data(hdr), 0),
 			  genlmsg_attrlen(nlmsg_data(hdr), 0), rem) {
@@ -144,7 +144,10 @@ static int take_result(struct ember_genl *genl, struct nlmsghdr *hdr)
 			result.nr_moved = nla_get_u32(attr);
 			break;
 		case EMBER_A_REGION:
-			if (append_runs(&result, attr) < 0) {
+			r = append_runs(&result, attr);
+			if (r < 0) {
+				/* Not acknowledged, so the module still has it: fetch it when there is memory. */
+				genl->lost |= r == -ENOMEM;
 				free(result.runs);
 				return NL_SKIP;
 			}

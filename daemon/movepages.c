@@ -195,6 +195,11 @@ static void append(const struct ember_move_region *region,
 /*
  * The call takes a bare number. Start times count in clock ticks in procfs, so a number that was
  * given to another process within the same tick would pass; it takes 4 million forks to do that.
+ *
+ * exec goes unnoticed: procfs does not show self_exec_id, and what it shows of an image (exe, startcode)
+ * is the same when a program executes itself. What can happen is harmless: addresses of the old
+ * image that the new one uses too are moved to the node asked for, within the same process, cpuset
+ * and rights; the books count them as moved, and the exec event has dropped the regions already.
  */
 static bool same_process(const struct ember_proc_id *id)
 {
