@@ -18,6 +18,8 @@
 
 /* How often a waiting mover looks whether it shall stop. */
 #define POLL_MS 100
+/* At the end: what the module has not finished after this time is cancelled. */
+#define LINGER_NS 2000000000ULL
 
 struct lane {
 	struct ember_movers *movers;
@@ -127,12 +129,26 @@ static void wait_for_result(struct lane *lane)
 	}
 }
 
+static bool stopping(struct ember_movers *movers)
+{
+	bool stop;
+
+	pthread_mutex_lock(&movers->lock);
+	stop = movers->stop;
+	pthread_mutex_unlock(&movers->lock);
+	return stop;
+}
+
 static void send_to_module(struct lane *lane, struct ember_job *job)
 {
 	int r;
 
-	while (lane->nr_sent == EMBER_CREDITS)
+	while (lane->nr_sent == EMBER_CREDITS && !stopping(lane->movers))
 		wait_for_result(lane);
+	if (stopping(lane->movers)) {
+		finish_with(lane, job, EMBER_FATE_CANCELLED);
+		return;
+	}
 	job->request = ++lane->next_id;
 	r = ember_genl_migrate(lane->genl, job->request, &job->move, job->regions);
 	if (r < 0)
@@ -177,6 +193,17 @@ static bool next_job(struct lane *lane, struct ember_job **ret)
 	return !stop;
 }
 
+/* Let the module finish what it has begun; what it does not in time ends with the socket. */
+static void linger(struct lane *lane)
+{
+	uint64_t end = now_ns() + LINGER_NS;
+
+	while (lane->nr_sent && now_ns() < end)
+		wait_for_result(lane);
+	while (lane->nr_sent)
+		ember_job_free(lane->sent[--lane->nr_sent]);
+}
+
 static void *lane_main(void *arg)
 {
 	struct lane *lane = arg;
@@ -190,8 +217,7 @@ static void *lane_main(void *arg)
 		else
 			run_move_pages(lane, job);
 	}
-	while (lane->nr_sent)
-		ember_job_free(lane->sent[--lane->nr_sent]);
+	linger(lane);
 	return NULL;
 }
 
