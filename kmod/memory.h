@@ -6,6 +6,7 @@
 #ifndef EMBER_KMOD_MEMORY_H
 #define EMBER_KMOD_MEMORY_H
 
+#include <linux/compiler.h>
 #include <linux/types.h>
 
 struct ember_memory_table;

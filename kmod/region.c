@@ -130,38 +130,27 @@ static void take_table(pte_t *table, u32 flags, struct ember_region_rec *rec)
 	}
 }
 
-/* The lock of the table behind @pmdval, or NULL if the entry changed meanwhile. */
-static spinlock_t *lock_table(struct mm_struct *mm, pmd_t *pmd, pmd_t *pmdval)
-{
-	spinlock_t *ptl = pte_lockptr(mm, pmdval);
-
-	spin_lock(ptl);
-	if (likely(pmd_same(*pmdval, pmdp_get_lockless(pmd))))
-		return ptl;
-	spin_unlock(ptl);
-	return NULL;
-}
-
 /* Return: false if the entry changed before its table was locked; look again. */
 static bool scan_table(struct mm_struct *mm, pmd_t *pmd, pmd_t pmdval, u32 flags, const u64 *pages,
 		       struct ember_region_rec *rec)
 {
-	spinlock_t *ptl;
 	pte_t *table;
+	spinlock_t *ptl; /* of the page table behind @pmdval */
+	bool same;
 
 	rcu_read_lock();
-	ptl = lock_table(mm, pmd, &pmdval);
-	if (!ptl) {
-		rcu_read_unlock();
-		return false;
+	ptl = pte_lockptr(mm, &pmdval);
+	spin_lock(ptl);
+	same = pmd_same(pmdval, pmdp_get_lockless(pmd));
+	if (likely(same)) {
+		table = (pte_t *)pmd_page_vaddr(pmdval);
+		read_table(table, pages, rec);
+		if (plane_weight(rec->young) || (flags & EMBER_SCAN_COLD))
+			take_table(table, flags, rec);
 	}
-	table = (pte_t *)pmd_page_vaddr(pmdval);
-	read_table(table, pages, rec);
-	if (plane_weight(rec->young) || (flags & EMBER_SCAN_COLD))
-		take_table(table, flags, rec);
 	spin_unlock(ptl);
 	rcu_read_unlock();
-	return true;
+	return same;
 }
 
 /*
