@@ -11,6 +11,8 @@
 #ifndef EMBER_COMPAT_BPF_H
 #define EMBER_COMPAT_BPF_H
 
+#include "kernel.bpf.h"
+
 extern struct task_struct *bpf_task_from_pid(s32 pid) __ksym;
 extern void bpf_task_release(struct task_struct *task) __ksym;
 extern int ember_scan(struct ember_scan_ctx *ctx, void *buf, u32 buf__sz) __ksym;

@@ -7,6 +7,8 @@
 #ifndef EMBER_CONFIG_BPF_H
 #define EMBER_CONFIG_BPF_H
 
+#include "kernel.bpf.h"
+
 /* Faults of a CPU per sample. The program is not attached where sampling is off. */
 const volatile __u32 fault_period __weak = 64;
 

@@ -5,6 +5,8 @@
 #ifndef EMBER_MAPS_BPF_H
 #define EMBER_MAPS_BPF_H
 
+#include "kernel.bpf.h"
+
 /*
  * Processes whose faults and life are reported.
  * Key: tgid. Owner: the daemon adds and removes; exit and exec remove, since a

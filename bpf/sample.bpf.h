@@ -6,6 +6,9 @@
 #ifndef EMBER_SAMPLE_BPF_H
 #define EMBER_SAMPLE_BPF_H
 
+#include "kernel.bpf.h"
+#include "maps.bpf.h"
+
 static __always_inline void count(__u32 stat)
 {
 	__u64 *value = bpf_map_lookup_elem(&stats, &stat);

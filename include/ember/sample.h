@@ -138,7 +138,7 @@ _Static_assert(sizeof(struct ember_tracked) == 16, "tracked layout is ABI");
 
 enum ember_event_type {
 	EMBER_EVENT_UNSPEC = 0,
-	EMBER_EVENT_FORK = 1,  /* a new process, no thread; tgid: the child; arg: tgid of the parent */
+	EMBER_EVENT_FORK = 1,  /* a new process, no thread; tgid: the child; arg: its parent */
 	EMBER_EVENT_EXEC = 2,  /* with the new self_exec_id; arg: 1 if the old one was tracked */
 	EMBER_EVENT_EXIT = 3,  /* the whole thread group of a tracked process is gone */
 	EMBER_EVENT_FAULT = 4, /* sampled fault of a tracked process; arg: address */
