@@ -113,7 +113,7 @@ static uint64_t period(const struct ember_cadence *c, uint64_t scans, unsigned i
 {
 	if (affordable(c, times) >= scans)
 		return c->params.period_ns;
-	return scans * c->scan_cost_ns * 10000 / (c->params.cpu_budget_bp * times);
+	return scans * c->scan_cost_ns * 10000 / ((uint64_t)c->params.cpu_budget_bp * times);
 }
 
 static unsigned int budget_times(const struct ember_cadence *c)

@@ -68,7 +68,7 @@ static unsigned int escape_one(const uint8_t *s, size_t len, char ret[5])
 		return 1;
 	}
 	if (c == '\\') {
-		strcpy(ret, "\\\\");
+		memcpy(ret, "\\\\", 3);
 		return 1;
 	}
 	memcpy(ret, s, n);
@@ -82,11 +82,14 @@ void ember_escape(const char *s, size_t max, char *ret, size_t size)
 
 	for (size_t at = 0; at < len;) {
 		char one[5];
+		size_t n;
 
 		at += escape_one((const uint8_t *)s + at, len - at, one);
-		if (used + strlen(one) >= size)
+		n = strlen(one);
+		if (used + n >= size)
 			break;
-		used += strlen(strcpy(ret + used, one));
+		memcpy(ret + used, one, n);
+		used += n;
 	}
 	ret[used] = '\0';
 }

@@ -17,10 +17,11 @@ int ember_helper_connect(const char *path, int *ret_fd)
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
 	const struct timeval timeout = {.tv_sec = TIMEOUT_S};
 	_cleanup_close_ int fd = -1;
+	size_t len = strlen(path);
 
-	if (strlen(path) >= sizeof(addr.sun_path))
+	if (len >= sizeof(addr.sun_path))
 		return -ENAMETOOLONG;
-	strcpy(addr.sun_path, path);
+	memcpy(addr.sun_path, path, len);
 	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0 ||
 	    setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0 ||

@@ -323,6 +323,7 @@ struct ember_job *ember_movers_take_done(struct ember_movers *movers)
 	job = ember_job_pop(&movers->done);
 	if (job)
 		movers->nr_open--;
+	/* It does not block: EFD_NONBLOCK. NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection) */
 	else if (read(movers->done_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_warning("eventfd of finished moves: %m, ignoring");
 	pthread_mutex_unlock(&movers->lock);

@@ -418,14 +418,14 @@ static int parse_nodes(struct ctx *ctx, struct json_object *array, const struct 
 		struct json_object *value = json_object_array_get_idx(array, i);
 		const struct key element = {.type = json_type_int, .max = EMBER_MAX_NODES - 1};
 		size_t len = enter_index(ctx, i);
-		int64_t node = 0;
+		uint32_t node = 0;
 		int err = check_type(ctx, value, &element);
 
 		(void)key;
 		if (!err)
-			err = get_int(ctx, value, &element, &node);
+			err = parse_u32(ctx, value, &element, &node);
 		if (!err && *nodes & (1U << node))
-			err = fail(ctx, "node %" PRId64 " is named twice", node);
+			err = fail(ctx, "node %" PRIu32 " is named twice", node);
 		if (err < 0)
 			return err;
 		*nodes |= 1U << node;

@@ -88,10 +88,12 @@ static int list_dir(struct list *list, const char *path, unsigned int owner,
 	_cleanup_closedir_ DIR *dir = opendir(path);
 	struct dirent *d;
 	struct stat st;
+	int fd;
 
 	if (!dir)
 		return errno == ENOENT ? 0 : fail(error, -errno, path, NULL, strerror(errno));
-	if (fstat(dirfd(dir), &st) < 0)
+	fd = dirfd(dir);
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return fail(error, -errno, path, NULL, strerror(errno));
 	if (unsafe(&st, owner))
 		return fail(error, -EPERM, path, NULL, unsafe(&st, owner));

@@ -51,7 +51,8 @@ static enum ember_value_error parse_number(const char **text, uint64_t *ret_numb
 			decimals = 1;
 			continue;
 		}
-		if (decimals && decimals++ > MAX_DECIMALS)
+		decimals += decimals > 0;
+		if (decimals > MAX_DECIMALS + 1)
 			return EMBER_VALUE_TOO_FINE;
 		if (__builtin_mul_overflow(number, 10, &number) ||
 		    __builtin_add_overflow(number, (uint64_t)(*p - '0'), &number))

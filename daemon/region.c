@@ -20,7 +20,7 @@ static uint64_t *stored_plane(const struct ember_region *r, unsigned int plane)
 
 	if (!(r->plane_mask & (1U << plane)))
 		return NULL;
-	return r->planes + __builtin_popcount(before) * EMBER_PLANE_WORDS;
+	return r->planes + (size_t)__builtin_popcount(before) * EMBER_PLANE_WORDS;
 }
 
 void ember_regions_init(struct ember_regions *rs)
@@ -222,9 +222,8 @@ static int store_planes(struct ember_regions *rs, struct ember_region *r,
 	for (unsigned int p = 0; p < EMBER_NR_PLANES; p++) {
 		unsigned int n = weight(planes[p]);
 
-		if (p == EMBER_PLANE_PRESENT ? n < EMBER_REGION_PAGES : n && n < nr_present)
-			mask |= 1U << p;
-		else if (p == EMBER_PLANE_SHARED && n)
+		if ((p == EMBER_PLANE_PRESENT ? n < EMBER_REGION_PAGES : n && n < nr_present) ||
+		    (p == EMBER_PLANE_SHARED && n))
 			mask |= 1U << p;
 		else if (p >= EMBER_PLANE_MEM0 && n)
 			mem |= 1U << (p - EMBER_PLANE_MEM0);

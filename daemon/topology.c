@@ -356,7 +356,7 @@ static void rank_nodes(struct ember_topology *topo, const struct ember_tier_over
 	for (size_t o = 0; o < nr_overrides; o++)
 		for (uint16_t left = overrides[o].nodes & topo->memory_nodes; left;
 		     left &= left - 1) {
-			keys[__builtin_ctz(left)] = overrides[o].rank * 2;
+			keys[__builtin_ctz(left)] = (uint64_t)overrides[o].rank * 2;
 			topo->nodes[__builtin_ctz(left)].claim = EMBER_CLAIM_POLICY;
 		}
 	topo->nr_tiers = compact(topo->memory_nodes, keys, ranks);

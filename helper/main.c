@@ -150,8 +150,11 @@ static void drop_client(struct helper *h)
 static void serve_client(struct helper *h)
 {
 	char request[MAX_REQUEST + 1];
-	ssize_t n = recv(h->client, request, MAX_REQUEST, MSG_TRUNC);
+	ssize_t n;
 
+	if (h->client < 0)
+		return;
+	n = recv(h->client, request, MAX_REQUEST, MSG_TRUNC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) { /* gone */

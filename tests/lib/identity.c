@@ -32,6 +32,7 @@ static int field_offset(const struct btf *btf, const char *name)
 /* return *(u32 *)((char *)current->group_leader + offset) */
 static int load_reader(int leader_offset, int offset)
 {
+	/* BPF_K, BPF_W and BPF_IMM are 0. NOLINTBEGIN(misc-redundant-expression) */
 	const struct bpf_insn insns[] = {
 		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_current_task },
 		/* *(u64 *)(fp - 8) = current->group_leader */
@@ -51,6 +52,7 @@ static int load_reader(int leader_offset, int offset)
 		{ .code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 0, .src_reg = 10, .off = -8 },
 		{ .code = BPF_JMP | BPF_EXIT },
 	};
+	/* NOLINTEND(misc-redundant-expression) */
 
 	return bpf_prog_load(BPF_PROG_TYPE_RAW_TRACEPOINT, "ember_identity", "GPL", insns,
 			     sizeof(insns) / sizeof(insns[0]), NULL);

@@ -80,14 +80,14 @@ static int parse_vrange(const char *text, struct range *ret)
 /* "LO-HI+LO-HI..." */
 static int parse_pieces(const char *text, struct mem *mem)
 {
-	do {
+	for (;; text++) {
 		if (mem->nr_pieces == MEMMAP_MAX_PIECES ||
 		    parse_range(&text, &mem->pieces[mem->nr_pieces]) < 0)
 			return -EINVAL;
 		mem->nr_pieces++;
-	} while (*text == '+' && text++);
-
-	return *text ? -EINVAL : 0;
+		if (*text != '+')
+			return *text ? -EINVAL : 0;
+	}
 }
 
 static bool name_ok(const char *name, size_t len)

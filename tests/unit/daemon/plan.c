@@ -220,7 +220,8 @@ static void test_fills_free_room(void **state)
 	limits.reserve_bytes[0] = MIB / 4;
 	limits.inflight_bytes[0] = MIB / 4;
 	make(&t, &p, 1, &limits);
-	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 64 - 16); /* a quarter of the reserve is slack */
+	/* a quarter of the reserve is slack */
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 64 - 16);
 	ember_regions_clear(&p.rs);
 }
 
@@ -581,7 +582,7 @@ static void test_whole_region_reasons(void **state)
 		ember_regions_clear(&p[i].rs);
 }
 
-/* Hottest in tier 0, next in tier 1, coldest in tier 2, from the worst placement, round by round. */
+/* Hottest in tier 0, next in tier 1, coldest in tier 2, from the worst placement, by rounds. */
 static void test_three_tiers(void **state)
 {
 	struct ember_topology t = no_nodes();
@@ -637,7 +638,8 @@ static void test_three_tiers(void **state)
 		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
 			n += __builtin_popcountll(on[w]);
 		print_message("region %u: %u pages on node %u\n", i, n, node[i]);
-		assert_true(i >= 4 || n == 512); /* cold ones may lie anywhere where there is room */
+		/* cold ones may lie anywhere where there is room */
+		assert_true(i >= 4 || n == 512);
 	}
 	assert_true(rounds < 30);
 	ember_regions_clear(&p.rs);
