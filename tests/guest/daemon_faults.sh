@@ -42,16 +42,20 @@ nothing_left() { # WHAT
 }
 
 wait_ended() { # the kernel frees programs a little after the last descriptor is closed
-	local i
-	for i in $(seq 50); do
+	for _ in $(seq 50); do
 		[ "$(bpftool prog list | grep -c 'name ember_')" = 0 ] && [ "$(cat /sys/module/ember/refcnt)" = 0 ] && return
 		sleep 0.1
 	done
 }
 
+balancing_is() { # VALUE WHAT
+	local now
+	now=$(cat /proc/sys/kernel/numa_balancing)
+	if [ "$now" = "$1" ]; then ok "$2"; else bad "$2: kernel.numa_balancing is $now, expected $1"; fi
+}
+
 wait_balancing() { # VALUE: the helper is started on demand and takes its time
-	local i
-	for i in $(seq 200); do
+	for _ in $(seq 200); do
 		[ "$(cat /proc/sys/kernel/numa_balancing)" = "$1" ] && return
 		sleep 0.1
 	done
@@ -103,16 +107,19 @@ echo 1 >/proc/sys/kernel/numa_balancing
 systemctl start emberd || bad "the service does not start: $(journalctl -u emberd -o cat | tail -n 3)"
 expect 15 'another emberd' "a second emberd" emberd
 wait_balancing 0
-[ "$(cat /proc/sys/kernel/numa_balancing)" = 0 ] && ok "automatic NUMA balancing is off while it is in the way" ||
-	bad "kernel.numa_balancing is $(cat /proc/sys/kernel/numa_balancing), expected 0"
+balancing_is 0 "automatic NUMA balancing is off while it is in the way"
 
 # A reload with an error keeps the old policy and says so; a good one takes effect.
 mkdir -p /etc/ember/policy.d
 echo '{"version": 1, "global": {"period": "2"}}' >/etc/ember/policy.d/90-test.json
 systemctl reload emberd
 sleep 1
-[ "$(emberctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["policy"]["rejected"])')" = True ] &&
-	systemctl is-active -q emberd && ok "a bad policy is rejected, the service goes on" || bad "a bad policy at reload"
+if [ "$(emberctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["policy"]["rejected"])')" = True ] &&
+	systemctl is-active -q emberd; then
+	ok "a bad policy is rejected, the service goes on"
+else
+	bad "a bad policy at reload"
+fi
 # The first look at the settings is over (it writes the status text): what follows needs another.
 for _ in $(seq 200); do
 	[ -n "$(systemctl show -P StatusText emberd)" ] && break
@@ -122,8 +129,7 @@ ok "status text: $(systemctl show -P StatusText emberd)"
 echo '{"version": 1, "global": {"numa_balancing": "leave"}}' >/etc/ember/policy.d/90-test.json
 systemctl reload emberd
 wait_balancing 1
-[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] && ok "a good policy takes effect: the sysctl is given back" ||
-	bad "numa_balancing \"leave\" did not give the sysctl back"
+balancing_is 1 "a good policy (\"leave\") takes effect: the sysctl is given back"
 rm /etc/ember/policy.d/90-test.json
 systemctl reload emberd
 wait_balancing 0
@@ -132,7 +138,7 @@ wait_balancing 0
 systemctl stop emberd
 wait_ended
 nothing_left "after stop"
-[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] && ok "stop restores the sysctl" || bad "stop left the sysctl changed"
+balancing_is 1 "stop restores the sysctl"
 # Populated first and slow after that: attaching a program patches code of the page fault path, and an
 # emulated CPU that runs through it at that moment may trip over the half-written instruction
 # ("Oops: int3"), which real ones do not.
