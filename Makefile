@@ -216,8 +216,8 @@ unit: $(UNIT_BIN) ## run the unit tests here (needs Debian 13's libraries; `make
 check: ## format, static analysis, dependency rules, specifications (part of `make test`)
 	tests/check/run
 
-vm: ## a shell in the test machine's root (the directory, not a guest)
-	tests/vm/shell
+vm: ## a root shell in the test machine (VM="--kernel 7.3 --topology hbm": options of tests/vm/run)
+	tests/vm/shell $(VM)
 
 clean: ## remove the build directory
 	rm -rf $(OBJ)

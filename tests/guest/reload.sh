@@ -54,7 +54,7 @@ def follows(pid):
 
 
 def fast_nodes():
-    return [n["node"] for n in status()["tiers"][0]["nodes"]]
+    return status()["tiers"][0]["nodes"]
 
 
 def grow(grower):
