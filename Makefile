@@ -15,6 +15,7 @@ VERSION := 0.1.0
 
 CC        ?= cc
 CLANG     ?= clang
+CLANG_TIDY ?= clang-tidy
 BPFTOOL   ?= $(firstword $(wildcard /usr/sbin/bpftool /sbin/bpftool) bpftool)
 PKGCONF   ?= pkg-config
 ifeq ($(V),0)
@@ -44,6 +45,9 @@ BPF_SRC := $(wildcard bpf/*.bpf.c)
 BPF_OBJ := $(BPF_SRC:%.bpf.c=$(OBJ)/%.bpf.o)
 SKEL    := $(OBJ)/ember.skel.h
 
+BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Werror \
+	-Wno-unused-parameter -Wno-missing-declarations -Iinclude -Ibpf -I$(OBJ)
+
 # Types come from the BTF of any supported kernel: CO-RE adapts them at load time.
 VMLINUX_BTF ?= $(firstword $(wildcard $(foreach k,$(KVER),/lib/modules/$(k)/build/vmlinux \
 		/usr/src/linux-headers-$(k)/vmlinux)) $(wildcard /sys/kernel/btf/vmlinux))
@@ -57,8 +61,7 @@ $(OBJ)/vmlinux.h:
 $(OBJ)/bpf/%.bpf.o: bpf/%.bpf.c $(wildcard bpf/*.h include/ember/*) $(OBJ)/vmlinux.h
 	$(call msg,BPF,$<)
 	@mkdir -p $(@D)
-	$(Q)$(CLANG) -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Werror \
-		-Wno-unused-parameter -Wno-missing-declarations -Iinclude -Ibpf -I$(OBJ) -c $< -o $@
+	$(Q)$(CLANG) $(BPF_CFLAGS) -c $< -o $@
 
 $(OBJ)/ember.bpf.o: $(BPF_OBJ)
 	$(call msg,LINK,$@)
@@ -192,14 +195,59 @@ $(eval $(call unit_area,kmod,$(UNIT_KMOD_OBJ)))
 # A unit test names the headers of its area as that area does itself.
 # Tests may keep large states on the stack.
 $(OBJ)/tests/unit/daemon/%.o: CFLAGS += -Wno-frame-larger-than
-$(OBJ)/tests/unit/daemon/%.o: CPPFLAGS += -Idaemon
-$(OBJ)/tests/unit/ctl/%.o: CPPFLAGS += -Ictl -Idaemon
-$(OBJ)/tests/unit/helper/%.o: CPPFLAGS += -Ihelper
-$(OBJ)/tests/unit/tierscope/%.o: CPPFLAGS += -Itests/tierscope
-$(OBJ)/tests/unit/workload/%.o: CPPFLAGS += -Itests/workload/lib
+$(OBJ)/tests/unit/daemon/%.o $(OBJ)/tests/unit/daemon/%.tidy: CPPFLAGS += -Idaemon
+$(OBJ)/tests/unit/ctl/%.o $(OBJ)/tests/unit/ctl/%.tidy: CPPFLAGS += -Ictl -Idaemon
+$(OBJ)/tests/unit/helper/%.o $(OBJ)/tests/unit/helper/%.tidy: CPPFLAGS += -Ihelper
+$(OBJ)/tests/unit/tierscope/%.o $(OBJ)/tests/unit/tierscope/%.tidy: CPPFLAGS += -Itests/tierscope
+$(OBJ)/tests/unit/workload/%.o $(OBJ)/tests/unit/workload/%.tidy: CPPFLAGS += -Itests/workload/lib
+
+# --- Static checks: what tests/check runs inside the guest root, with its tools --------------------
+# clang-tidy by .clang-tidy and tests/.clang-tidy; a source is looked at again when it or a header changed.
+TIDY_SRC := $(DAEMON_SRC) $(HELPER_SRC) $(CTL_SRC) $(LIB_TEST_SRC) $(PURE_WORKLOAD) $(UNIT_SRC) \
+	$(wildcard tests/guest/*.c tests/workload/*.c)
+TIDY_CONFIG := .clang-tidy tests/.clang-tidy
+
+tidy: $(TIDY_SRC:%.c=$(OBJ)/%.tidy)
+
+$(OBJ)/daemon/sample.tidy: $(SKEL)
+
+$(OBJ)/%.tidy: %.c $(TIDY_CONFIG)
+	$(call msg,TIDY,$<)
+	@mkdir -p $(@D)
+	$(Q)$(CLANG_TIDY) --quiet --warnings-as-errors='*' $< -- $(CPPFLAGS) -std=gnu17 \
+		$(call pkg_cflags,$(DAEMON_PKGS)) 2>$@.err || { cat $@.err >&2; exit 1; }
+	$(Q)$(CC) $(CPPFLAGS) $(call pkg_cflags,$(DAEMON_PKGS)) -MM -MP -MT $@ -MF $@.d $< && touch $@
+
+# Every header compiles alone, and twice; those that BPF programs include, for BPF too.
+BPF_HEADERS  := $(wildcard bpf/*.h include/ember/*.h)
+USER_HEADERS := $(wildcard daemon/*.h daemon/util/*.h helper/*.h ctl/*.h include/ember/*.h include/uapi/linux/*.h \
+	tests/lib/*.h tests/workload/lib/*.h tests/tierscope/*.h tests/unit/*/*.h)
+KMOD_HEADERS := $(wildcard kmod/*.h include/uapi/linux/*.h) include/ember/sample.h
+TWICE = printf '\043include "%s"\n' $< $<
+
+headers: $(USER_HEADERS:%=%.user) $(BPF_HEADERS:%=%.bpf) $(foreach k,$(KVER),$(KMOD_HEADERS:%=%.kmod-$(k)))
+.PHONY: tidy headers $(USER_HEADERS:%=%.user) $(BPF_HEADERS:%=%.bpf)
+
+$(USER_HEADERS:%=%.user): %.user: %
+	$(Q)$(TWICE) | $(CC) $(CPPFLAGS) -Idaemon $(CFLAGS) $(call pkg_cflags,$(DAEMON_PKGS)) -fsyntax-only -x c - || \
+		{ echo "$<: does not compile alone"; exit 1; }
+
+$(BPF_HEADERS:%=%.bpf): %.bpf: % $(OBJ)/vmlinux.h
+	$(Q)$(TWICE) | $(CLANG) $(BPF_CFLAGS) -I. $(if $(filter include/%,$<),-include vmlinux.h) -fsyntax-only -x c - || { echo "$<: does not compile alone for BPF"; exit 1; }
+
+# The flags of kbuild are those it wrote down for main.o, less what names its output.
+define headers_of_kernel
+.PHONY: $(KMOD_HEADERS:%=%.kmod-$(1))
+$(KMOD_HEADERS:%=%.kmod-$(1)): %.kmod-$(1): % $(OBJ)/kmod-$(1)/ember.ko
+	$$(Q)flags=$$$$(sed -n 's/^savedcmd_[^ ]* := *//; s/-Wp,-MMD,[^ ]*//; s/ -c -o .*//p' $(OBJ)/kmod-$(1)/kmod/.main.o.cmd); \
+	case $$$$flags in *' -I./include '*) cd /lib/modules/$(1)/build ;; *) cd $(OBJ)/kmod-$(1)/kmod ;; esac && \
+	printf '\043include "%s"\n' $(OBJ)/kmod-$(1)/$$< $(OBJ)/kmod-$(1)/$$< | eval "$$$$flags -fsyntax-only -x c -" || \
+		{ echo "$$<: does not compile alone for $(1)"; exit 1; }
+endef
+$(foreach k,$(KVER),$(eval $(call headers_of_kernel,$(k))))
 
 ##@ Test
-.PHONY: test test-long demo unit unit-build check vm clean clean-cache
+.PHONY: test test-long demo unit unit-build check format vm clean clean-cache
 test: ## all tests: checks, unit tests, then the guest tests on both kernels (about 15 minutes)
 	tests/run
 
@@ -215,6 +263,9 @@ unit: $(UNIT_BIN) ## run the unit tests here (needs Debian 13's libraries; `make
 
 check: ## format, static analysis, dependency rules, specifications (part of `make test`)
 	tests/check/run
+
+format: ## give user code its format (.clang-format, by the guest root's clang-format)
+	tests/check/format --fix
 
 vm: ## a root shell in the test machine (VM="--kernel 7.3 --topology hbm": options of tests/vm/run)
 	tests/vm/shell $(VM)
