@@ -506,8 +506,8 @@ static void print_damon(const struct render *r, sd_json_variant *s)
 static bool is_complete(sd_json_variant *s)
 {
 	static const char *const arrays[] = {"tiers", "nodes", "processes", "moves"};
-	static const char *const objects[] = {"policy", "plan", "cost",
-						"numa_balancing", "damon_stat"};
+	static const char *const objects[] = {"policy", "plan", "cost", "numa_balancing",
+					      "damon_stat"};
 
 	for (size_t i = 0; i < sizeof(arrays) / sizeof(arrays[0]); i++)
 		if (!sd_json_variant_is_array(get(s, arrays[i])))

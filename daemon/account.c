@@ -63,7 +63,7 @@ static enum ember_fate next_outcome(struct runs *runs)
 static void feed_back_moved(struct ember_cooldown *cd, const struct ember_move *move, uint64_t addr,
 			    uint64_t now_ns)
 {
-	enum ember_cooldown_move how = move->why == EMBER_WHY_NEARER	    ? EMBER_COOL_SIDEWAYS
+	enum ember_cooldown_move how = move->why == EMBER_WHY_NEARER      ? EMBER_COOL_SIDEWAYS
 				       : move->direction == EMBER_PROMOTE ? EMBER_COOL_UP
 									  : EMBER_COOL_DOWN;
 

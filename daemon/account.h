@@ -81,8 +81,7 @@ void ember_account_submitted(struct ember_account *acct, struct ember_regions *r
 uint64_t ember_account_result(struct ember_account *acct, struct ember_regions *rs,
 			      struct ember_cooldown *cooldown, const struct ember_move *move,
 			      const struct ember_move_region *regions,
-			      const struct ember_fate_run *runs, size_t nr_runs,
-			      uint64_t now_ns);
+			      const struct ember_fate_run *runs, size_t nr_runs, uint64_t now_ns);
 
 /* Sum over movers. */
 void ember_account_sum(const struct ember_account *acct, enum ember_direction direction,

@@ -13,8 +13,8 @@ void ember_aging_init(struct ember_aging *aging, struct ember_lease *lease)
 {
 	bool present = access(PARAMETER, F_OK) == 0;
 
-	*aging = (struct ember_aging){.lease = lease,
-				      .state = ember_damonstat_judge(present, NULL)};
+	*aging =
+	    (struct ember_aging){.lease = lease, .state = ember_damonstat_judge(present, NULL)};
 }
 
 static void take(struct ember_aging *aging)

@@ -17,7 +17,7 @@ struct ember_aging {
 	struct ember_lease *lease;
 	enum ember_damonstat state;
 	bool held;
-	bool asked;		   /* and nothing to hold, or no answer: not asked again and again */
+	bool asked; /* and nothing to hold, or no answer: not asked again and again */
 	uint64_t last_followed_ns; /* 0: never */
 };
 

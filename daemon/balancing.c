@@ -30,9 +30,10 @@ static void switch_off(struct ember_balancing *b)
 	int r = ember_lease_take(b->lease, EMBER_LEASE_NUMA_BALANCING, reply, sizeof(reply));
 
 	if (r < 0) {
-		log_warning("cannot switch kernel.numa_balancing off through ember-helper (%s): it will "
-			    "move pages against ember; \"sysctl kernel.numa_balancing=0\" ends that",
-			    reply[0] ? reply : "not running?");
+		log_warning(
+		    "cannot switch kernel.numa_balancing off through ember-helper (%s): it will "
+		    "move pages against ember; \"sysctl kernel.numa_balancing=0\" ends that",
+		    reply[0] ? reply : "not running?");
 		return;
 	}
 	b->saved = b->value;

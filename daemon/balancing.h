@@ -15,10 +15,10 @@
 
 struct ember_balancing {
 	struct ember_lease *lease;
-	int32_t value;	/* kernel.numa_balancing as last read, -1: none */
-	int32_t saved;	/* the value to be restored, -1: nothing is held */
+	int32_t value; /* kernel.numa_balancing as last read, -1: none */
+	int32_t saved; /* the value to be restored, -1: nothing is held */
 	bool conflict;
-	bool told;	/* the present conflict was logged */
+	bool told; /* the present conflict was logged */
 };
 
 void ember_balancing_init(struct ember_balancing *b, struct ember_lease *lease);

@@ -220,8 +220,8 @@ struct ember_cadence_step ember_cadence_next(struct ember_cadence *c,
 		reading_step(c, &step);
 	else
 		opening_step(c, &step);
-	c->ladder_debt_ns -= c->ladder_debt_ns < step.next_scan_in_ns ? c->ladder_debt_ns
-								      : step.next_scan_in_ns;
+	c->ladder_debt_ns -=
+	    c->ladder_debt_ns < step.next_scan_in_ns ? c->ladder_debt_ns : step.next_scan_in_ns;
 	step.window_ns = c->window_ns;
 	step.period_ns = c->period_ns;
 	step.prior_level = ember_level_of_interval(c->window_ns * WINDOWS_PER_TOUCH);

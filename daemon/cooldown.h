@@ -26,8 +26,8 @@ struct ember_cooldown_entry {
 	uint32_t until_ms;
 	uint8_t trips;
 	uint8_t refused;
-	uint8_t last;     /* enum ember_cooldown_move: the last one */
-	uint8_t moved;    /* there was one */
+	uint8_t last;  /* enum ember_cooldown_move: the last one */
+	uint8_t moved; /* there was one */
 };
 
 struct ember_cooldown {

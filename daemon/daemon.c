@@ -43,8 +43,8 @@ struct ember_daemon {
 	struct ember_lease lease;
 	struct ember_balancing balancing;
 	struct ember_aging aging;
-	uint32_t numa_balancing; /* enum ember_borrow of the policy in force */
-	uint32_t damon_stat;	 /* the same */
+	uint32_t numa_balancing;    /* enum ember_borrow of the policy in force */
+	uint32_t damon_stat;        /* the same */
 	struct ember_status status; /* scratch: large */
 	char policy_error[512];
 	uint64_t policy_loaded_ns;
@@ -101,8 +101,9 @@ static enum ember_exit explain(enum ember_engine_reason reason, enum ember_sampl
 			"why it fails, if it does)");
 		return EMBER_EXIT_NO_MODULE;
 	case EMBER_ENGINE_OTHER_MODULE:
-		log_err("the loaded kernel module ember is of another version than this emberd: "
-			"install both from one release, then \"modprobe -r ember; modprobe ember\"");
+		log_err(
+		    "the loaded kernel module ember is of another version than this emberd: "
+		    "install both from one release, then \"modprobe -r ember; modprobe ember\"");
 		return EMBER_EXIT_OTHER_MODULE;
 	case EMBER_ENGINE_SAMPLER:
 		return explain_sampler(sampler);
@@ -218,7 +219,8 @@ static int add_events(struct ember_daemon *d)
 	uint64_t now;
 	int r;
 
-	r = sd_event_add_signal(d->event, NULL, SIGTERM | SD_EVENT_SIGNAL_PROCMASK, on_terminate, d);
+	r = sd_event_add_signal(d->event, NULL, SIGTERM | SD_EVENT_SIGNAL_PROCMASK, on_terminate,
+				d);
 	if (r < 0)
 		return r;
 	r = sd_event_add_signal(d->event, NULL, SIGINT | SD_EVENT_SIGNAL_PROCMASK, on_terminate, d);
@@ -230,8 +232,8 @@ static int add_events(struct ember_daemon *d)
 	r = sd_event_now(d->event, CLOCK_MONOTONIC, &now);
 	if (r < 0)
 		return r;
-	r = sd_event_add_time(d->event, NULL, CLOCK_MONOTONIC, now + TICK_USEC, USEC_PER_SEC, on_tick,
-			      d);
+	r = sd_event_add_time(d->event, NULL, CLOCK_MONOTONIC, now + TICK_USEC, USEC_PER_SEC,
+			      on_tick, d);
 	if (r < 0)
 		return r;
 	return sd_event_set_watchdog(d->event, true);
@@ -257,9 +259,8 @@ static int take_lock(const char *runtime_dir)
 static enum ember_exit run(struct ember_daemon *d, struct ember_policy *policy)
 {
 	enum ember_sampler_reason sampler_reason = EMBER_SAMPLER_OK;
-	struct ember_engine_config config = {.sys_root = "/sys",
-					     .proc_root = "/proc",
-					     .observe_only = d->options->observe_only};
+	struct ember_engine_config config = {
+	    .sys_root = "/sys", .proc_root = "/proc", .observe_only = d->options->observe_only};
 	enum ember_engine_reason reason;
 	char path[PATH_MAX];
 	int r;
@@ -280,8 +281,8 @@ static enum ember_exit run(struct ember_daemon *d, struct ember_policy *policy)
 	r = ember_engine_start(&config, policy, &d->engine, &reason, &sampler_reason);
 	if (r < 0)
 		return explain(reason, sampler_reason, r);
-	r = sd_event_add_io(d->event, NULL, ember_engine_ended_fd(d->engine), EPOLLIN, on_engine_ended,
-			    d);
+	r = sd_event_add_io(d->event, NULL, ember_engine_ended_fd(d->engine), EPOLLIN,
+			    on_engine_ended, d);
 	if (r < 0)
 		return EMBER_EXIT_FAILURE;
 	hold_settings(d);
@@ -316,7 +317,8 @@ enum ember_exit ember_daemon_run(const struct ember_options *options)
 		return EMBER_EXIT_POLICY;
 	}
 	if (options->check_only) {
-		printf("policy: %zu rules, %zu tier overrides: ok\n", policy->nr_rules, policy->nr_tiers);
+		printf("policy: %zu rules, %zu tier overrides: ok\n", policy->nr_rules,
+		       policy->nr_tiers);
 		ember_policy_free(policy);
 		return EMBER_EXIT_OK;
 	}

@@ -13,10 +13,10 @@ enum ember_exit {
 	EMBER_EXIT_OK = 0,
 	EMBER_EXIT_FAILURE = 1,
 	EMBER_EXIT_USAGE = 2,
-	EMBER_EXIT_POLICY = 10,	      /* the policy cannot be read */
+	EMBER_EXIT_POLICY = 10,       /* the policy cannot be read */
 	EMBER_EXIT_NO_MODULE = 11,    /* the module is not loaded */
 	EMBER_EXIT_OTHER_MODULE = 12, /* the module is of another version */
-	EMBER_EXIT_NO_BPF = 13,	      /* the kernel lacks what the BPF programs need */
+	EMBER_EXIT_NO_BPF = 13,       /* the kernel lacks what the BPF programs need */
 	EMBER_EXIT_ONE_TIER = 14,     /* one memory tier: nothing to do */
 	EMBER_EXIT_RUNNING = 15,      /* another emberd runs */
 	EMBER_EXIT_PRIVILEGE = 16,    /* a capability is missing */
@@ -24,8 +24,8 @@ enum ember_exit {
 
 struct ember_options {
 	const char *const *policy_dirs; /* NULL-terminated */
-	const char *runtime_dir;	/* "/run/ember" */
-	const char *helper_socket;	/* "/run/ember-helper/socket" */
+	const char *runtime_dir;        /* "/run/ember" */
+	const char *helper_socket;      /* "/run/ember-helper/socket" */
 	bool observe_only;
 	bool check_only; /* parse the policy and end */
 };

@@ -81,7 +81,8 @@ static int open_sampler(struct ember_engine *e, struct ember_sampler **ret,
 	return r;
 }
 
-/* How many faults make a sample is part of the programs: they are loaded anew, or the old ones stay. */
+/* How many faults make a sample is part of the programs: they are loaded anew, or the old ones
+ * stay. */
 static void apply_sampling(struct ember_engine *e)
 {
 	enum ember_sampler_reason reason;

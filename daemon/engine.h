@@ -18,21 +18,21 @@
 struct ember_engine;
 
 struct ember_engine_config {
-	const char *sys_root; /* "/sys" */
+	const char *sys_root;  /* "/sys" */
 	const char *proc_root; /* "/proc" */
 	bool observe_only;     /* do all but the moves */
-	uint64_t seed;	       /* random: for hashes over what others may choose */
+	uint64_t seed;         /* random: for hashes over what others may choose */
 };
 
 /* What kept the engine from starting; the exit status of the daemon follows from it. */
 enum ember_engine_reason {
 	EMBER_ENGINE_OK,
-	EMBER_ENGINE_ONE_TIER,	    /* a machine with one memory tier */
-	EMBER_ENGINE_TOPOLOGY,	    /* sysfs cannot be read */
-	EMBER_ENGINE_SAMPLER,	    /* see *ret_sampler_reason */
-	EMBER_ENGINE_NO_MODULE,	    /* no netlink family */
-	EMBER_ENGINE_OTHER_MODULE,  /* another ABI */
-	EMBER_ENGINE_SYSTEM,	    /* memory, threads */
+	EMBER_ENGINE_ONE_TIER,     /* a machine with one memory tier */
+	EMBER_ENGINE_TOPOLOGY,     /* sysfs cannot be read */
+	EMBER_ENGINE_SAMPLER,      /* see *ret_sampler_reason */
+	EMBER_ENGINE_NO_MODULE,    /* no netlink family */
+	EMBER_ENGINE_OTHER_MODULE, /* another ABI */
+	EMBER_ENGINE_SYSTEM,       /* memory, threads */
 };
 
 /*

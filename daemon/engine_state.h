@@ -45,13 +45,13 @@ struct ember_engine {
 
 	pthread_mutex_t lock;
 	struct ember_policy *new_policy; /* under lock */
-	struct ember_status published;	 /* under lock */
+	struct ember_status published;   /* under lock */
 
 	/* Below: the thread's own. */
 	struct ember_policy *policy;
 	struct ember_topology topo;
 	struct ember_sampler *sampler;
-	uint32_t fault_period;	   /* what the sampler was loaded with */
+	uint32_t fault_period;        /* what the sampler was loaded with */
 	uint64_t kept_faults_sampled; /* counted by samplers before this one */
 	uint64_t kept_events_lost;
 	struct ember_movers *movers;
@@ -68,7 +68,7 @@ struct ember_engine {
 	struct ember_account account;
 	struct ember_cooldown cooldown;
 	struct ember_quota quota[EMBER_NR_DIRECTIONS];
-	uint64_t rate[EMBER_NR_DIRECTIONS]; /* bytes/s that movers achieve, averaged */
+	uint64_t rate[EMBER_NR_DIRECTIONS];     /* bytes/s that movers achieve, averaged */
 	uint64_t inflight[EMBER_NR_DIRECTIONS]; /* bytes */
 	uint64_t charged_ns;   /* CPU time of the thread that the cadence knows of */
 	uint64_t last_scan_ns; /* start of the last scan of all processes */

@@ -14,8 +14,7 @@ void ember_execute_barriers(const struct ember_plan *plan,
 	uint64_t wanted[EMBER_MAX_NODES] = {}, freed[EMBER_MAX_NODES] = {};
 	uint32_t nr_demotions = 0, next = 0; /* demotions counted into freed: [0, next) */
 
-	while (nr_demotions < plan->nr_moves &&
-	       plan->moves[nr_demotions].direction == EMBER_DEMOTE)
+	while (nr_demotions < plan->nr_moves && plan->moves[nr_demotions].direction == EMBER_DEMOTE)
 		ret[nr_demotions++] = 0;
 	for (uint32_t i = nr_demotions; i < plan->nr_moves; i++) {
 		const struct ember_move *move = &plan->moves[i];
@@ -46,7 +45,8 @@ static int by_address(const void *a, const void *b)
 
 static struct ember_job *new_job(const struct ember_plan *plan, const struct ember_move *move)
 {
-	struct ember_job *job = calloc(1, sizeof(*job) + move->nr_regions * sizeof(job->regions[0]));
+	struct ember_job *job =
+	    calloc(1, sizeof(*job) + move->nr_regions * sizeof(job->regions[0]));
 
 	if (!job)
 		return NULL;
@@ -59,8 +59,8 @@ static struct ember_job *new_job(const struct ember_plan *plan, const struct emb
 }
 
 uint32_t ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
-		       const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
-		       struct ember_account *account)
+			    const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
+			    struct ember_account *account)
 {
 	_cleanup_free_ uint32_t *barriers = calloc(plan->nr_moves + 1, sizeof(*barriers));
 	uint64_t demotions_before = 0;

@@ -27,7 +27,7 @@ void ember_execute_barriers(const struct ember_plan *plan,
  * Returns the number of moves submitted, from the first on: fewer than there are if memory ran out.
  */
 uint32_t ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
-		       const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
-		       struct ember_account *account);
+			    const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
+			    struct ember_account *account);
 
 #endif /* EMBER_EXECUTE_H */

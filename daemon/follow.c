@@ -23,8 +23,8 @@ void ember_follow_refresh(struct ember_engine *e, struct ember_process *process)
 
 	if (ember_proc_read(e->config.proc_root, process->id.tgid, &facts) == 0)
 		process->facts = facts;
-	ember_process_note_home(
-	    process, ember_proc_home(e->config.proc_root, process->id.tgid, &e->topo));
+	ember_process_note_home(process,
+				ember_proc_home(e->config.proc_root, process->id.tgid, &e->topo));
 }
 
 static const struct ember_rule *rule_for(const struct ember_engine *e,
@@ -66,8 +66,8 @@ static void consider(struct ember_engine *e, uint32_t tgid)
 	struct ember_proc facts;
 	struct ember_proc_id id;
 
-	if (tgid == (uint32_t)getpid() ||
-	    ember_proc_read(e->config.proc_root, tgid, &facts) < 0 || !facts.rss_bytes)
+	if (tgid == (uint32_t)getpid() || ember_proc_read(e->config.proc_root, tgid, &facts) < 0 ||
+	    !facts.rss_bytes)
 		return;
 	rule = rule_for(e, &facts);
 	if (!rule || ember_sampler_identify(e->sampler, tgid, &id) < 0)

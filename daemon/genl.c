@@ -20,9 +20,9 @@
 struct ember_genl {
 	struct nl_sock *sock;
 	int family;
-	int reply; /* of the request under way: 1: none yet, 0 or -errno */
+	int reply;                    /* of the request under way: 1: none yet, 0 or -errno */
 	struct ember_genl_info *info; /* to be filled by GET_INFO under way */
-	bool lost;		      /* no room in the socket or in memory: fetch what is missing */
+	bool lost; /* no room in the socket or in memory: fetch what is missing */
 	/* Requests sent and not freed; results that came while another answer was awaited. */
 	uint64_t open[EMBER_CREDITS];
 	unsigned int nr_open;
@@ -129,7 +129,8 @@ static int take_result(struct ember_genl *genl, struct nlmsghdr *hdr)
 	int rem, r;
 
 	nla_for_each_attr(attr, genlmsg_attrdata(nlmsg_data(hdr), 0),
-			  genlmsg_attrlen(nlmsg_data(hdr), 0), rem) {
+			  genlmsg_attrlen(nlmsg_data(hdr), 0), rem)
+	{
 		switch (nla_type(attr)) {
 		case EMBER_A_ID:
 			result.id = nla_get_u64(attr);
@@ -146,7 +147,8 @@ static int take_result(struct ember_genl *genl, struct nlmsghdr *hdr)
 		case EMBER_A_REGION:
 			r = append_runs(&result, attr);
 			if (r < 0) {
-				/* Not acknowledged, so the module still has it: fetch it when there is memory. */
+				/* Not acknowledged, so the module still has it: fetch it when there
+				 * is memory. */
 				genl->lost |= r == -ENOMEM;
 				free(result.runs);
 				return NL_SKIP;

@@ -10,15 +10,15 @@
 #include "plan.h"
 
 struct ember_job {
-	struct ember_job *next;	 /* of the queue that owns it */
-	struct ember_move move;	 /* first_region is 0: regions are the job's own */
-	uint64_t seq;		 /* position among the jobs of its direction, from 1 */
+	struct ember_job *next;  /* of the queue that owns it */
+	struct ember_move move;  /* first_region is 0: regions are the job's own */
+	uint64_t seq;            /* position among the jobs of its direction, from 1 */
 	uint64_t after_demotion; /* do not start before that many demotion jobs are done */
 	/* filled by the mover */
 	struct ember_fate_run *runs;
 	size_t nr_runs;
-	uint64_t time_ns; /* that the mover spent on it */
-	uint64_t request; /* its id while the module has it */
+	uint64_t time_ns;                   /* that the mover spent on it */
+	uint64_t request;                   /* its id while the module has it */
 	struct ember_move_region regions[]; /* ascending by address */
 };
 

@@ -53,7 +53,8 @@ void ember_lease_give(struct ember_lease *lease, enum ember_lease_item item)
 		return;
 	lease->held &= ~(1U << item);
 	/* A helper that cannot be asked is left: it puts back all, and the rest is taken again. */
-	if (!lease->held || ember_helper_call(lease->fd, requests[item].give, reply, sizeof(reply)) < 0)
+	if (!lease->held ||
+	    ember_helper_call(lease->fd, requests[item].give, reply, sizeof(reply)) < 0)
 		ember_lease_give_all(lease);
 }
 

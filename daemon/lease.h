@@ -19,7 +19,7 @@ enum ember_lease_item {
 
 struct ember_lease {
 	const char *socket;
-	int fd;	       /* -1: nothing is held */
+	int fd;        /* -1: nothing is held */
 	uint32_t held; /* bits by item */
 };
 

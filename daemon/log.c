@@ -23,7 +23,7 @@ void ember_log_set_max(int priority)
 static void to_stderr(int priority, const char *text)
 {
 	static const char *const words[] = {"emergency", "alert",  "critical", "error",
-					    "warning",	 "notice", "info",     "debug"};
+					    "warning",   "notice", "info",     "debug"};
 
 	fprintf(stderr, "emberd: %s: %s\n", words[priority & 7], text);
 }

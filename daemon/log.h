@@ -15,7 +15,7 @@ void ember_log(int priority, const char *format, ...) __attribute__((format(prin
 
 /* @fields: NULL-terminated array of "EMBER_NAME=value" strings, kept with the message. */
 void ember_log_with(int priority, const char *const *fields, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+    __attribute__((format(printf, 3, 4)));
 
 #define log_err(...) ember_log(LOG_ERR, __VA_ARGS__)
 #define log_warning(...) ember_log(LOG_WARNING, __VA_ARGS__)

@@ -2,9 +2,9 @@
 /*
  * Traps of the call (read in mm/migrate.c, 6.12 and 7.3): a page that is on its node already, or
  * any error of a page, ends the batch at once; when pages fail to migrate the call returns their
- * number and leaves the rest of the list untried with their status unwritten. So: only pages that are
- * elsewhere are listed (asked by the query form first), status is prefilled, and what was left untried
- * is tried again in another call.
+ * number and leaves the rest of the list untried with their status unwritten. So: only pages that
+ * are elsewhere are listed (asked by the query form first), status is prefilled, and what was left
+ * untried is tried again in another call.
  */
 #include "movepages.h"
 
@@ -19,7 +19,7 @@
 #include "util/cleanup.h"
 
 /* linux/mempolicy.h */
-#define MPOL_MF_MOVE (1 << 1)	  /* only pages that no other process maps */
+#define MPOL_MF_MOVE (1 << 1)     /* only pages that no other process maps */
 #define MPOL_MF_MOVE_ALL (1 << 2) /* these, too: takes CAP_SYS_NICE */
 
 #define UNTRIED 0x7fffffff
@@ -61,7 +61,8 @@ static bool selected(const struct ember_move_region *region, unsigned int page)
 }
 
 /* Where do the selected pages lie? status[page] is a node or -errno. */
-static int query(uint32_t pid, const struct ember_move_region *region, int status[EMBER_REGION_PAGES])
+static int query(uint32_t pid, const struct ember_move_region *region,
+		 int status[EMBER_REGION_PAGES])
 {
 	struct batch b = {};
 
@@ -188,7 +189,8 @@ static void append(const struct ember_move_region *region,
 		if (*nr && runs[*nr - 1].outcome == fate[page])
 			runs[*nr - 1].nr_pages++;
 		else
-			runs[(*nr)++] = (struct ember_fate_run){.outcome = fate[page], .nr_pages = 1};
+			runs[(*nr)++] =
+			    (struct ember_fate_run){.outcome = fate[page], .nr_pages = 1};
 	}
 }
 
@@ -196,10 +198,11 @@ static void append(const struct ember_move_region *region,
  * The call takes a bare number. Start times count in clock ticks in procfs, so a number that was
  * given to another process within the same tick would pass; it takes 4 million forks to do that.
  *
- * exec goes unnoticed: procfs does not show self_exec_id, and what it shows of an image (exe, startcode)
- * is the same when a program executes itself. What can happen is harmless: addresses of the old
- * image that the new one uses too are moved to the node asked for, within the same process, cpuset
- * and rights; the books count them as moved, and the exec event has dropped the regions already.
+ * exec goes unnoticed: procfs does not show self_exec_id, and what it shows of an image (exe,
+ * startcode) is the same when a program executes itself. What can happen is harmless: addresses of
+ * the old image that the new one uses too are moved to the node asked for, within the same process,
+ * cpuset and rights; the books count them as moved, and the exec event has dropped the regions
+ * already.
  */
 static bool same_process(const struct ember_proc_id *id)
 {

@@ -28,8 +28,8 @@ struct lane {
 	bool started;
 	struct ember_genl *genl;
 	struct ember_job_list queue; /* under movers->lock */
-	uint64_t next_seq;	     /* of the submitting thread */
-	uint64_t nr_done;	     /* under movers->lock */
+	uint64_t next_seq;           /* of the submitting thread */
+	uint64_t nr_done;            /* under movers->lock */
 	/* Sent to the module, result outstanding. Only of this thread. */
 	struct ember_job *sent[EMBER_CREDITS];
 	unsigned int nr_sent;
@@ -41,8 +41,8 @@ struct ember_movers {
 	pthread_cond_t changed; /* a queue, a counter of done jobs, or stop */
 	struct lane lanes[EMBER_NR_DIRECTIONS];
 	struct ember_job_list done; /* under lock */
-	uint32_t nr_open;	    /* under lock */
-	bool stop;		    /* under lock */
+	uint32_t nr_open;           /* under lock */
+	bool stop;                  /* under lock */
 	int done_fd;
 };
 
@@ -123,7 +123,8 @@ static void wait_for_result(struct lane *lane)
 	if (r == 0) {
 		collect(lane, &result);
 	} else if (r != -EAGAIN) {
-		log_warning("lost touch with the module: %s; its moves are not counted", strerror(-r));
+		log_warning("lost touch with the module: %s; its moves are not counted",
+			    strerror(-r));
 		while (lane->nr_sent)
 			finish_with(lane, lane->sent[--lane->nr_sent], EMBER_FATE_UNKNOWN);
 	}
@@ -163,7 +164,8 @@ static void run_move_pages(struct lane *lane, struct ember_job *job)
 
 	/* Out of memory: no runs, and the books say "unknown" for every page. */
 	if (ember_movepages_run(&job->move, job->regions, &job->runs, &job->nr_runs) < 0)
-		log_warning("no memory for the result of a move: its pages are not counted as moved");
+		log_warning(
+		    "no memory for the result of a move: its pages are not counted as moved");
 	job->time_ns = now_ns() - start;
 	finish(lane, job);
 }
@@ -323,7 +325,8 @@ struct ember_job *ember_movers_take_done(struct ember_movers *movers)
 	job = ember_job_pop(&movers->done);
 	if (job)
 		movers->nr_open--;
-	/* It does not block: EFD_NONBLOCK. NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection) */
+	/* It does not block: EFD_NONBLOCK.
+	 * NOLINTNEXTLINE(clang-analyzer-unix.BlockInCriticalSection) */
 	else if (read(movers->done_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
 		log_warning("eventfd of finished moves: %m, ignoring");
 	pthread_mutex_unlock(&movers->lock);

@@ -72,7 +72,7 @@ struct exchange_ctx {
 	uint16_t lower;                         /* nodes of slower tiers */
 	uint16_t from_mems[EMBER_MAX_CLASSES];  /* where candidates lie; 0: members may not come */
 	uint8_t victim_less[EMBER_MAX_CLASSES]; /* ranks that its victims count for less */
-	bool may_down[EMBER_MAX_CLASSES]; /* members may go somewhere below it */
+	bool may_down[EMBER_MAX_CLASSES];       /* members may go somewhere below it */
 	struct ember_exchange_limits limits;
 	struct ember_exchange ex;
 	uint64_t candidates[EMBER_RANKS];
@@ -303,7 +303,7 @@ static bool passes_cut(const struct picker *p, uint8_t rank)
 static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t addr, uint32_t proc,
 		      uint8_t rank, unsigned int nr, bool sideways, bool shared)
 {
-	enum ember_cooldown_move move = sideways			? EMBER_COOL_SIDEWAYS
+	enum ember_cooldown_move move = sideways                        ? EMBER_COOL_SIDEWAYS
 					: p->direction == EMBER_PROMOTE ? EMBER_COOL_UP
 									: EMBER_COOL_DOWN;
 	enum ember_cooldown_state state =
@@ -549,9 +549,10 @@ static uint8_t demote_to(struct exchange_ctx *x, uint32_t proc, uint64_t mask[EM
 }
 
 /*
- * Pages that only move_pages(2) may touch: all but exclusive anonymous base pages. Shared ones apart,
- * because only those may be taken from others who map them: where it is not known (never seen
- * young here) the kernel shall refuse, or what is cold here would be demoted under who needs it.
+ * Pages that only move_pages(2) may touch: all but exclusive anonymous base pages. Shared ones
+ * apart, because only those may be taken from others who map them: where it is not known (never
+ * seen young here) the kernel shall refuse, or what is cold here would be demoted under who needs
+ * it.
  */
 static void split_by_mover(const struct ember_region *r, const uint64_t mask[EMBER_PLANE_WORDS],
 			   uint64_t ret[EMBER_NR_MOVERS][EMBER_PLANE_WORDS])
@@ -563,8 +564,7 @@ static void split_by_mover(const struct ember_region *r, const uint64_t mask[EMB
 	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
 		ret[EMBER_MOVER_MODULE][w] = plain ? mask[w] & ~shared[w] : 0;
 		ret[EMBER_MOVER_MOVE_SHARED][w] = mask[w] & shared[w];
-		ret[EMBER_MOVER_MOVE_PAGES][w] =
-		    mask[w] & ~shared[w] & ~ret[EMBER_MOVER_MODULE][w];
+		ret[EMBER_MOVER_MOVE_PAGES][w] = mask[w] & ~shared[w] & ~ret[EMBER_MOVER_MODULE][w];
 	}
 }
 

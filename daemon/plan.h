@@ -19,8 +19,8 @@
 enum ember_direction { EMBER_DEMOTE, EMBER_PROMOTE, EMBER_NR_DIRECTIONS };
 
 enum ember_mover {
-	EMBER_MOVER_MODULE,     /* exclusive anonymous base pages */
-	EMBER_MOVER_MOVE_PAGES, /* huge pages, file, shmem */
+	EMBER_MOVER_MODULE,      /* exclusive anonymous base pages */
+	EMBER_MOVER_MOVE_PAGES,  /* huge pages, file, shmem */
 	EMBER_MOVER_MOVE_SHARED, /* the same call, for pages that several processes map */
 	EMBER_NR_MOVERS,
 };

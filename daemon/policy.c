@@ -594,8 +594,8 @@ static const struct key global_keys[] = {
      "(write \"off\" for none)"},
     {"numa_balancing", json_type_string, parse_word,
      offsetof(struct ember_policy_global, numa_balancing), 0, 0, borrow_words, "\"auto\""},
-    {"damon_stat", json_type_string, parse_word,
-     offsetof(struct ember_policy_global, damon_stat), 0, 0, borrow_words, "\"auto\""},
+    {"damon_stat", json_type_string, parse_word, offsetof(struct ember_policy_global, damon_stat),
+     0, 0, borrow_words, "\"auto\""},
     {NULL, 0, NULL, 0, 0, 0, NULL, NULL},
 };
 

@@ -36,7 +36,8 @@ static const char *status_value(const char *text, const char *key)
 {
 	size_t len = strlen(key);
 
-	for (const char *line = text; line; line = strchr(line, '\n'), line = line ? line + 1 : NULL)
+	for (const char *line = text; line;
+	     line = strchr(line, '\n'), line = line ? line + 1 : NULL)
 		if (!strncmp(line, key, len) && line[len] == ':')
 			return line + len + 1 + strspn(line + len + 1, " \t");
 	return NULL;
@@ -51,8 +52,8 @@ static uint16_t low_mask(const char *text)
 }
 
 /*
- * Real, effective, saved and file system uid. A setuid program is its owner's only if all agree: what
- * is told to the user of a process must not tell him of a program that runs with more rights.
+ * Real, effective, saved and file system uid. A setuid program is its owner's only if all agree:
+ * what is told to the user of a process must not tell him of a program that runs with more rights.
  */
 static uint32_t owner_of(const char *uids)
 {
@@ -169,7 +170,8 @@ uint8_t ember_proc_home(const char *proc_root, uint32_t tgid, const struct ember
 
 		if (entry->d_name[0] == '.')
 			continue;
-		snprintf(path, sizeof(path), "%s/%u/task/%.16s/stat", proc_root, tgid, entry->d_name);
+		snprintf(path, sizeof(path), "%s/%u/task/%.16s/stat", proc_root, tgid,
+			 entry->d_name);
 		if (read_small(path, text, sizeof(text)) <= 0 ||
 		    ember_proc_parse_stat(text, &thread) < 0)
 			continue;

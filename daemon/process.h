@@ -24,7 +24,7 @@ struct ember_process {
 	struct ember_regions regions;
 	char rule[64];
 	uint32_t weight;
-	uint8_t home; /* node of the CPUs that use it, EMBER_NO_NODE: unknown, or several */
+	uint8_t home;      /* node of the CPUs that use it, EMBER_NO_NODE: unknown, or several */
 	uint8_t home_seen; /* what the last look found */
 	uint64_t last_scan_ns; /* start of the last scan that cleared, 0: none */
 	uint64_t nr_scans;
@@ -35,7 +35,7 @@ struct ember_process {
 	uint64_t faults[EMBER_MAX_PENDING_FAULTS]; /* 2 MiB aligned, not sorted */
 	uint32_t nr_faults;
 	uint64_t first_fault_ns; /* of those, 0: none */
-	bool faults_wide;	 /* there were more: all between the outermost */
+	bool faults_wide;        /* there were more: all between the outermost */
 
 	struct ember_status_area areas[EMBER_STATUS_MAX_AREAS]; /* newest last */
 	uint32_t nr_areas;

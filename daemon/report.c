@@ -13,7 +13,8 @@ static int by_rss(const void *a, const void *b)
 	const struct ember_process *x = *(struct ember_process *const *)a;
 	const struct ember_process *y = *(struct ember_process *const *)b;
 
-	return (x->facts.rss_bytes < y->facts.rss_bytes) - (x->facts.rss_bytes > y->facts.rss_bytes);
+	return (x->facts.rss_bytes < y->facts.rss_bytes) -
+	       (x->facts.rss_bytes > y->facts.rss_bytes);
 }
 
 static void tell_process(struct ember_engine *e, const struct ember_process *process,
@@ -71,8 +72,7 @@ static struct cpu_sample oldest_of_a_minute(const struct ember_engine *e, uint64
 	uint32_t first = e->nr_cpu > NR_CPU_SAMPLES ? e->nr_cpu - NR_CPU_SAMPLES : 0;
 	uint32_t i = first;
 
-	while (i + 1 < e->nr_cpu &&
-	       e->cpu[i % NR_CPU_SAMPLES].time_ns + 60 * NSEC_PER_SEC < now)
+	while (i + 1 < e->nr_cpu && e->cpu[i % NR_CPU_SAMPLES].time_ns + 60 * NSEC_PER_SEC < now)
 		i++;
 	return e->cpu[i % NR_CPU_SAMPLES];
 }
@@ -110,7 +110,8 @@ static void tell_cost(struct ember_engine *e)
 	status->cpu_ns = (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * NSEC_PER_SEC +
 			 (usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) * 1000ULL;
 	now = (struct cpu_sample){now_ns(), status->cpu_ns + status->move_ns};
-	if (!e->nr_cpu || now.time_ns - e->cpu[(e->nr_cpu - 1) % NR_CPU_SAMPLES].time_ns >= NSEC_PER_SEC)
+	if (!e->nr_cpu ||
+	    now.time_ns - e->cpu[(e->nr_cpu - 1) % NR_CPU_SAMPLES].time_ns >= NSEC_PER_SEC)
 		e->cpu[e->nr_cpu++ % NR_CPU_SAMPLES] = now;
 	oldest = oldest_of_a_minute(e, now.time_ns);
 	if (now.time_ns > oldest.time_ns)

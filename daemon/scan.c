@@ -55,10 +55,8 @@ static void take_records(struct ember_process *process, struct ember_score_pass 
 static bool scan_range(struct ember_engine *e, struct ember_process *process, uint64_t start,
 		       uint64_t end, struct ember_score_pass *pass, bool *ret_gone)
 {
-	struct ember_scan_req req = {.cursor = start,
-				     .end = end,
-				     .flags = pass->info.flags,
-				     .budget_ns = SCAN_BUDGET_NS};
+	struct ember_scan_req req = {
+	    .cursor = start, .end = end, .flags = pass->info.flags, .budget_ns = SCAN_BUDGET_NS};
 	const struct ember_region_rec *recs;
 	int tries = 0, r;
 
@@ -101,8 +99,8 @@ static bool sample_process(struct ember_engine *e, struct ember_process *process
 	uint64_t start_ns = now_ns();
 	bool first = !process->nr_scans, gone = false, complete;
 	struct ember_scan_info info = {
-	    .interval_ns = step->score && process->last_scan_ns ? start_ns - process->last_scan_ns
-								: 0,
+	    .interval_ns =
+		step->score && process->last_scan_ns ? start_ns - process->last_scan_ns : 0,
 	    /* A process that nobody has looked at yet: all of it, wherever it lies. */
 	    .flags = step->scan_flags | (first ? EMBER_SCAN_FULL | EMBER_SCAN_COLD : 0),
 	    .prior_level = step->prior_level,
@@ -124,9 +122,8 @@ static void look_early(struct ember_engine *e, struct ember_process *process)
 {
 	uint64_t ranges[EMBER_MAX_PENDING_FAULTS][2];
 	uint32_t nr = ember_process_take_faults(process, ranges), before = process->regions.nr;
-	struct ember_scan_info info = {.part = true,
-				       .flags = EMBER_SCAN_COLD,
-				       .prior_level = e->step.prior_level};
+	struct ember_scan_info info = {
+	    .part = true, .flags = EMBER_SCAN_COLD, .prior_level = e->step.prior_level};
 	struct ember_score_pass pass;
 	bool gone = false;
 

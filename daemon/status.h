@@ -26,13 +26,13 @@ struct ember_status_area {
 	uint64_t start; /* [start, end) */
 	uint64_t end;
 	uint64_t first_scan_ns; /* CLOCK_MONOTONIC */
-	bool by_fault;		/* found by fault samples, not by the regular scan */
+	bool by_fault;          /* found by fault samples, not by the regular scan */
 };
 
 struct ember_status_proc {
 	uint32_t tgid;
 	uint32_t uid;
-	char comm[16];	 /* as the kernel has it: may hold any byte but NUL */
+	char comm[16];    /* as the kernel has it: may hold any byte but NUL */
 	char cgroup[256]; /* the same; truncated */
 	char rule[64];
 	uint64_t rss_bytes;
@@ -46,9 +46,9 @@ struct ember_status_proc {
 
 struct ember_status {
 	/* Who and since when. */
-	uint64_t time_ns;      /* CLOCK_MONOTONIC of this snapshot */
-	uint64_t started_ns;   /* the same clock */
-	bool observe_only;     /* nothing is moved */
+	uint64_t time_ns;       /* CLOCK_MONOTONIC of this snapshot */
+	uint64_t started_ns;    /* the same clock */
+	bool observe_only;      /* nothing is moved */
 	char policy_error[512]; /* empty: the policy on disk is the one in force */
 	uint64_t policy_loaded_ns;
 
@@ -74,29 +74,29 @@ struct ember_status {
 
 	/* What looking and moving costs, since the start unless said otherwise. */
 	uint64_t period_ns;
-	uint64_t stretched_ns;	 /* the period in force: longer if the CPU budget demands it */
-	uint64_t window_ns;	 /* in force */
-	uint64_t nr_scans;	 /* of all processes */
-	uint64_t scan_ns;	 /* inside the access-bit primitive */
-	uint64_t last_scan_ns;	 /* the last scan of all processes */
+	uint64_t stretched_ns; /* the period in force: longer if the CPU budget demands it */
+	uint64_t window_ns;    /* in force */
+	uint64_t nr_scans;     /* of all processes */
+	uint64_t scan_ns;      /* inside the access-bit primitive */
+	uint64_t last_scan_ns; /* the last scan of all processes */
 	uint64_t nr_tables_read;
 	uint64_t nr_tables_skipped;
-	uint64_t nr_flush_cpus;	 /* CPUs interrupted for TLB flushes */
-	uint64_t cpu_ns;	 /* user and system time of the daemon */
-	uint64_t move_ns;	 /* time the module spent moving */
-	uint32_t cpu_share_bp;	 /* daemon and module together, of one CPU, over the last minute */
+	uint64_t nr_flush_cpus; /* CPUs interrupted for TLB flushes */
+	uint64_t cpu_ns;        /* user and system time of the daemon */
+	uint64_t move_ns;       /* time the module spent moving */
+	uint32_t cpu_share_bp;  /* daemon and module together, of one CPU, over the last minute */
 	uint64_t nr_faults_sampled;
 	uint64_t nr_events_lost;
 	uint64_t metadata_bytes;
 
 	/* Automatic NUMA balancing (docs/architecture.md). */
-	int32_t numa_balancing;	      /* kernel.numa_balancing now, or -1 */
+	int32_t numa_balancing;       /* kernel.numa_balancing now, or -1 */
 	int32_t numa_balancing_saved; /* value to be put back, or -1: untouched */
 	bool numa_balancing_conflict; /* it would undo what ember does */
 
 	/* DAMON_STAT (docs/sampling.md). */
 	enum ember_damonstat damon_stat; /* as it was found */
-	bool damon_stat_held;		 /* switched off by ember */
+	bool damon_stat_held;            /* switched off by ember */
 };
 
 #endif /* EMBER_STATUS_H */

@@ -16,7 +16,8 @@
 _Static_assert(EMBER_GATE_MAX_REQUEST <= PIPE_BUF, "requests are written whole or not at all");
 
 struct ember_gate {
-	int client;   /* our own descriptor: an epoll takes each only once, and sd-varlink has the other */
+	int client;   /* our own descriptor: an epoll takes each only once, and sd-varlink has the
+			 other */
 	int requests; /* the writing end of the pipe; -1: the client sends no more */
 	sd_event_source *io;
 	ember_gate_cut_off_t cut_off;

@@ -59,8 +59,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Plan, COMMENT("Since the start"), INT(plans
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
     Moves, COMMENT("promote or demote"), STR(direction),
-    COMMENT("module, move_pages, or move_pages_all (pages that several processes map)"),
-    STR(mover), COMMENT("Since the start; tried is applied and all of refused"), INT(tried_pages),
+    COMMENT("module, move_pages, or move_pages_all (pages that several processes map)"), STR(mover),
+    COMMENT("Since the start; tried is applied and all of refused"), INT(tried_pages),
     INT(applied_pages), ARRAY(refused, Reason));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(

@@ -307,9 +307,8 @@ static int json_cost(const struct ember_status *s, sd_json_variant **ret)
 	    ret, UNSIGNED("cpu_share_bp", s->cpu_share_bp), UNSIGNED("cpu_ns", s->cpu_ns),
 	    UNSIGNED("move_ns", s->move_ns), UNSIGNED("scan_ns", s->scan_ns),
 	    UNSIGNED("last_scan_ns", s->last_scan_ns), UNSIGNED("scans", s->nr_scans),
-	    UNSIGNED("period_ns", s->period_ns),
-	    UNSIGNED("stretched_ns", s->stretched_ns), UNSIGNED("window_ns", s->window_ns),
-	    UNSIGNED("tables_read", s->nr_tables_read),
+	    UNSIGNED("period_ns", s->period_ns), UNSIGNED("stretched_ns", s->stretched_ns),
+	    UNSIGNED("window_ns", s->window_ns), UNSIGNED("tables_read", s->nr_tables_read),
 	    UNSIGNED("tables_skipped", s->nr_tables_skipped),
 	    UNSIGNED("flush_cpus", s->nr_flush_cpus),
 	    UNSIGNED("faults_sampled", s->nr_faults_sampled),
@@ -388,18 +387,18 @@ int ember_status_json(const struct ember_status *s, const struct ember_status_vi
 
 	if (r < 0)
 		return r;
-	return sd_json_buildo(
-	    ret, STRING("version", EMBER_VERSION), UNSIGNED("time_ns", s->time_ns),
-	    UNSIGNED("uptime_ns", since(s, s->started_ns)),
-	    BOOLEAN("observe_only", s->observe_only), VARIANT("policy", p.policy),
-	    VARIANT("tiers", p.tiers), VARIANT("nodes", p.nodes),
-	    UNSIGNED("ignored_nodes", s->topology.nr_ignored_nodes),
-	    UNSIGNED("processes_followed", s->nr_procs),
-	    UNSIGNED("processes_not_shown",
-		     s->nr_procs > p.nr_shown ? s->nr_procs - p.nr_shown : 0),
-	    VARIANT("processes", p.procs), VARIANT("plan", p.plan),
-	    UNSIGNED("moves_submitted", s->account.nr_moves_submitted),
-	    UNSIGNED("moves_done", s->account.nr_moves_done), VARIANT("moves", p.books),
-	    VARIANT("cost", p.cost), VARIANT("numa_balancing", p.numab),
-	    VARIANT("damon_stat", p.damon));
+	return sd_json_buildo(ret, STRING("version", EMBER_VERSION),
+			      UNSIGNED("time_ns", s->time_ns),
+			      UNSIGNED("uptime_ns", since(s, s->started_ns)),
+			      BOOLEAN("observe_only", s->observe_only), VARIANT("policy", p.policy),
+			      VARIANT("tiers", p.tiers), VARIANT("nodes", p.nodes),
+			      UNSIGNED("ignored_nodes", s->topology.nr_ignored_nodes),
+			      UNSIGNED("processes_followed", s->nr_procs),
+			      UNSIGNED("processes_not_shown",
+				       s->nr_procs > p.nr_shown ? s->nr_procs - p.nr_shown : 0),
+			      VARIANT("processes", p.procs), VARIANT("plan", p.plan),
+			      UNSIGNED("moves_submitted", s->account.nr_moves_submitted),
+			      UNSIGNED("moves_done", s->account.nr_moves_done),
+			      VARIANT("moves", p.books), VARIANT("cost", p.cost),
+			      VARIANT("numa_balancing", p.numab), VARIANT("damon_stat", p.damon));
 }

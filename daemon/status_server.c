@@ -30,7 +30,7 @@
 /* One connection. */
 struct conn {
 	struct ember_status_server *server;
-	int fd;		  /* the client's socket; the link's to close */
+	int fd;           /* the client's socket; the link's to close */
 	sd_varlink *link; /* reads from the gate, writes to the client */
 	struct ember_gate *gate;
 	sd_event_source *timer; /* when the answer that is due may be sent */
@@ -47,7 +47,7 @@ struct ember_status_server {
 	bool has_view_gid;
 	struct ember_allowance allowance;
 	struct conn *conns[MAX_CONNECTIONS]; /* NULL: free */
-	struct ember_status snapshot;	     /* scratch memory of one answer */
+	struct ember_status snapshot;        /* scratch memory of one answer */
 };
 
 /* Supplementary groups, as they were when the peer connected. */
@@ -188,7 +188,8 @@ static int on_get_status(sd_varlink *link, sd_json_variant *parameters,
 
 static int add_timer(struct conn *c)
 {
-	int r = sd_event_add_time(c->server->event, &c->timer, CLOCK_MONOTONIC, 0, 1, on_answer_due, c);
+	int r =
+	    sd_event_add_time(c->server->event, &c->timer, CLOCK_MONOTONIC, 0, 1, on_answer_due, c);
 
 	if (r >= 0)
 		r = sd_event_source_set_priority(c->timer, PRIORITY);
@@ -209,7 +210,8 @@ static int add_link(struct conn *c, int fd)
 	if (r < 0)
 		return r;
 	/* Refuses with -EPERM what is beyond the limits. */
-	r = sd_varlink_server_add_connection_pair(c->server->varlink, requests, fd, &peer, &c->link);
+	r = sd_varlink_server_add_connection_pair(c->server->varlink, requests, fd, &peer,
+						  &c->link);
 	if (r < 0)
 		return r;
 	sd_varlink_ref(c->link); /* it came without a reference of our own */

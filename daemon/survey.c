@@ -89,8 +89,7 @@ static struct ember_shared_seen *shared_slot(const struct ember_survey *s, uint3
 
 static int grow_shared(struct ember_survey *s)
 {
-	struct ember_survey bigger = {.nr_shared_alloc = s->nr_shared_alloc * 2,
-				      .seed = s->seed};
+	struct ember_survey bigger = {.nr_shared_alloc = s->nr_shared_alloc * 2, .seed = s->seed};
 
 	if (!bigger.nr_shared_alloc)
 		bigger.nr_shared_alloc = 1024;

@@ -89,9 +89,9 @@ int ember_topology_refresh(const char *sys_root, const char *proc_root,
 uint8_t ember_topology_tier_of(const struct ember_topology *topo, uint8_t mem);
 
 /*
- * Nodes of tier @tier in @allowed by rising distance from @home (ties: lower id). What HMAT says of a node's
- * initiators outranks SLIT distances, which many machines leave at 10 and 20. Returns their number
- * and in @ret_nr_nearest how many share the smallest distance.
+ * Nodes of tier @tier in @allowed by rising distance from @home (ties: lower id). What HMAT says of
+ * a node's initiators outranks SLIT distances, which many machines leave at 10 and 20. Returns
+ * their number and in @ret_nr_nearest how many share the smallest distance.
  */
 unsigned int ember_topology_nearest(const struct ember_topology *topo, uint8_t home, uint8_t tier,
 				    uint16_t allowed, uint8_t ret[EMBER_MAX_NODES],

@@ -176,8 +176,8 @@ int helper_give_back(enum helper_setting which)
 		return r;
 	if (strcmp(current, saved.set)) {
 		/* also after a crash between remembering and changing: then it is the original */
-		fprintf(stderr, "%s: is %s, not the %s that was set: left alone\n", s->name, current,
-			saved.set);
+		fprintf(stderr, "%s: is %s, not the %s that was set: left alone\n", s->name,
+			current, saved.set);
 	} else {
 		r = write_setting(s, saved.original);
 		if (r < 0)

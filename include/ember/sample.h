@@ -64,7 +64,7 @@ enum ember_order_class {
 struct ember_region_rec {
 	__u64 addr; /* 2 MiB aligned */
 	__u8 version;
-	__u8 kind;	  /* enum ember_region_kind */
+	__u8 kind;        /* enum ember_region_kind */
 	__u8 order_class; /* enum ember_order_class */
 	__u8 flags;
 	__u16 nr_present;
@@ -78,10 +78,10 @@ struct ember_region_rec {
 _Static_assert(sizeof(struct ember_region_rec) == 16 + 8 * 64, "record layout is ABI");
 
 /* ember_scan_req.flags */
-#define EMBER_SCAN_CLEAR (1u << 0)   /* test and clear (otherwise only look) */
-#define EMBER_SCAN_FULL (1u << 1)    /* do not trust non-leaf bits; visit every table */
-#define EMBER_SCAN_COLD (1u << 2)    /* also report regions in which nothing was young */
-#define EMBER_SCAN_FLUSH (1u << 3)   /* one TLB flush when the range is done */
+#define EMBER_SCAN_CLEAR (1u << 0) /* test and clear (otherwise only look) */
+#define EMBER_SCAN_FULL (1u << 1)  /* do not trust non-leaf bits; visit every table */
+#define EMBER_SCAN_COLD (1u << 2)  /* also report regions in which nothing was young */
+#define EMBER_SCAN_FLUSH (1u << 3) /* one TLB flush when the range is done */
 #define EMBER_SCAN_ALL_FLAGS 0xfu
 
 /*
@@ -89,29 +89,29 @@ _Static_assert(sizeof(struct ember_region_rec) == 16 + 8 * 64, "record layout is
  * the kfunc advances (in/out) and fills (out). The scan is complete when cursor == end.
  */
 struct ember_scan_req {
-	__u64 cursor;	    /* (in/out) next address to look at */
-	__u64 end;	    /* (in) */
-	__u64 budget_ns;    /* (in) stop at the next table after this time; 0: no limit */
-	__u32 flags;	    /* (in) EMBER_SCAN_* */
-	__u32 nr_recs;	    /* (out) records written from the start of the buffer */
-	__u64 nr_tables;    /* (out) page tables whose entries were read */
-	__u64 nr_skipped;   /* (out) page tables skipped on their clear non-leaf bit */
-	__u64 nr_present;   /* (out) present entries seen, in 4 KiB pages */
-	__u64 nr_young;	    /* (out) young entries seen, in 4 KiB pages */
-	__u64 nr_unflushed; /* (in/out) pages cleared since the last TLB flush; begin with 0 */
-	__u64 ns;	    /* (out) time inside the kfunc */
-	__u32 stop;	    /* (out) enum ember_scan_stop */
+	__u64 cursor;        /* (in/out) next address to look at */
+	__u64 end;           /* (in) */
+	__u64 budget_ns;     /* (in) stop at the next table after this time; 0: no limit */
+	__u32 flags;         /* (in) EMBER_SCAN_* */
+	__u32 nr_recs;       /* (out) records written from the start of the buffer */
+	__u64 nr_tables;     /* (out) page tables whose entries were read */
+	__u64 nr_skipped;    /* (out) page tables skipped on their clear non-leaf bit */
+	__u64 nr_present;    /* (out) present entries seen, in 4 KiB pages */
+	__u64 nr_young;      /* (out) young entries seen, in 4 KiB pages */
+	__u64 nr_unflushed;  /* (in/out) pages cleared since the last TLB flush; begin with 0 */
+	__u64 ns;            /* (out) time inside the kfunc */
+	__u32 stop;          /* (out) enum ember_scan_stop */
 	__u32 nr_flush_cpus; /* (out) CPUs interrupted for the TLB flush */
 };
 _Static_assert(sizeof(struct ember_scan_req) == 88, "request layout is ABI");
 
 enum ember_scan_stop {
 	EMBER_STOP_UNSPEC = 0,
-	EMBER_STOP_DONE = 1,	/* cursor == end */
-	EMBER_STOP_BUFFER = 2,	/* buffer full: consume and call again */
-	EMBER_STOP_TIME = 3,	/* budget used up: call again */
-	EMBER_STOP_LOCK = 4,	/* mmap_lock contended: call again later */
-	EMBER_STOP_GONE = 5,	/* the process left its memory meanwhile */
+	EMBER_STOP_DONE = 1,     /* cursor == end */
+	EMBER_STOP_BUFFER = 2,   /* buffer full: consume and call again */
+	EMBER_STOP_TIME = 3,     /* budget used up: call again */
+	EMBER_STOP_LOCK = 4,     /* mmap_lock contended: call again later */
+	EMBER_STOP_GONE = 5,     /* the process left its memory meanwhile */
 	EMBER_STOP_NOTIFIER = 6, /* secondary MMU (KVM): access bits mean nothing */
 };
 
@@ -123,8 +123,8 @@ enum ember_scan_stop {
 struct ember_scan_ctx {
 	struct ember_scan_req req;
 	__u64 start_boottime_ns; /* (in) (out: identify) */
-	__u32 self_exec_id;	 /* (in) (out: identify) low half of the kernel's counter */
-	__u32 tgid;		 /* (in) in the initial pid namespace */
+	__u32 self_exec_id;      /* (in) (out: identify) low half of the kernel's counter */
+	__u32 tgid;              /* (in) in the initial pid namespace */
 };
 _Static_assert(sizeof(struct ember_scan_ctx) == 104, "scan context layout is ABI");
 

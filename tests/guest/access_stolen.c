@@ -57,7 +57,8 @@ static void set_damon_stat(bool on)
 	FILE *file = fopen(DAMON_STAT "enabled", "we");
 
 	if (!file || fputc(on ? 'Y' : 'N', file) == EOF || fclose(file) != 0)
-		die("FAIL: DAMON_STAT cannot be switched %s: %s", on ? "on" : "off", strerror(errno));
+		die("FAIL: DAMON_STAT cannot be switched %s: %s", on ? "on" : "off",
+		    strerror(errno));
 }
 
 static void switch_on_again(void)
@@ -123,15 +124,17 @@ static void turn(struct ember_sampler *sampler, struct target *target, const str
 	struct sum before = *sum;
 
 	set_damon_stat(on);
-	one_round(sampler, target, c, ++seed, &(struct sum){}); /* clears what is left from before */
+	one_round(sampler, target, c, ++seed,
+		  &(struct sum){}); /* clears what is left from before */
 	for (uint32_t i = 0; i < nr_rounds; i++)
 		one_round(sampler, target, c, ++seed, sum);
-	printf("  DAMON_STAT %s: %llu of %llu touched pages missing, in %u of %u rounds; aggregation "
-	       "interval %ld us\n",
-	       on ? "on" : "off", (unsigned long long)(sum->nr_missing - before.nr_missing),
-	       (unsigned long long)(sum->nr_touched - before.nr_touched),
-	       sum->nr_rounds_short - before.nr_rounds_short, sum->nr_rounds - before.nr_rounds,
-	       on ? read_number(DAMON_STAT "aggr_interval_us") : 0L);
+	printf(
+	    "  DAMON_STAT %s: %llu of %llu touched pages missing, in %u of %u rounds; aggregation "
+	    "interval %ld us\n",
+	    on ? "on" : "off", (unsigned long long)(sum->nr_missing - before.nr_missing),
+	    (unsigned long long)(sum->nr_touched - before.nr_touched),
+	    sum->nr_rounds_short - before.nr_rounds_short, sum->nr_rounds - before.nr_rounds,
+	    on ? read_number(DAMON_STAT "aggr_interval_us") : 0L);
 }
 
 static bool run_case(struct ember_sampler *sampler, const struct case_ *c)

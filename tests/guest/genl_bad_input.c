@@ -41,18 +41,18 @@ struct request {
 static struct request good_request(void)
 {
 	return (struct request){
-		.cmd = EMBER_CMD_MIGRATE,
-		.id = 7,
-		.addr = (uint64_t)(uintptr_t)area,
-		.start_ns = self.start_ns,
-		.exec_id = self.exec_id,
-		.tgid = self.tgid,
-		.node = 1,
-		.id_len = 8,
-		.pages_len = EMBER_REGION_BITMAP_BYTES,
-		.addr_len = 8,
-		.nr_regions = 1,
-		.page_byte = 1,
+	    .cmd = EMBER_CMD_MIGRATE,
+	    .id = 7,
+	    .addr = (uint64_t)(uintptr_t)area,
+	    .start_ns = self.start_ns,
+	    .exec_id = self.exec_id,
+	    .tgid = self.tgid,
+	    .node = 1,
+	    .id_len = 8,
+	    .pages_len = EMBER_REGION_BITMAP_BYTES,
+	    .addr_len = 8,
+	    .nr_regions = 1,
+	    .page_byte = 1,
 	};
 }
 
@@ -234,7 +234,7 @@ static void truncated(void)
 
 static void drop_cap(unsigned int cap)
 {
-	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
 	struct __user_cap_data_struct caps[2];
 
 	if (syscall(SYS_capget, &header, caps))

@@ -59,8 +59,8 @@ static void info(void)
 
 	want("GET_INFO", 0, ember_nl_get_info(&nl, &seen));
 	expect(seen.abi == EMBER_ABI_VERSION && seen.max_regions == EMBER_MAX_REGIONS &&
-		       seen.credits == EMBER_CREDITS && seen.features == EMBER_FEATURE_NODE &&
-		       seen.version[0],
+		   seen.credits == EMBER_CREDITS && seen.features == EMBER_FEATURE_NODE &&
+		   seen.version[0],
 	       "info: abi %u, version \"%s\", features %#x, %u regions, %u credits", seen.abi,
 	       seen.version, seen.features, seen.max_regions, seen.credits);
 }
@@ -125,8 +125,8 @@ static void largest_result(void)
 	want("RESULT", 0, ember_nl_wait(&nl, job, 60000));
 	want("ACK", 0, ember_nl_ack(&nl, 2));
 	expect(job->nr_moved == NR_PAGES / 2 && job->regions[0].nr_runs == 1,
-	       "every second page: want %lu moved in one run a region, saw %u and %u",
-	       NR_PAGES / 2, job->nr_moved, job->regions[0].nr_runs);
+	       "every second page: want %lu moved in one run a region, saw %u and %u", NR_PAGES / 2,
+	       job->nr_moved, job->regions[0].nr_runs);
 	make_job(job, 3, 1, NR_PAGES, 1);
 	want("all pages to node 1", 0, ember_nl_migrate(&nl, job));
 	want("RESULT", 0, ember_nl_wait(&nl, job, 60000));
@@ -147,7 +147,7 @@ static void do_now(struct ember_nl_job *job, uint64_t id, uint32_t node, size_t 
 
 static unsigned int dropped(void)
 {
-	uint32_t info[SK_MEMINFO_VARS] = { 0 };
+	uint32_t info[SK_MEMINFO_VARS] = {0};
 	socklen_t len = sizeof(info);
 
 	getsockopt(nl.fd, SOL_SOCKET, SO_MEMINFO, info, &len);
@@ -195,7 +195,7 @@ static void lost_notification(void)
 
 		want("GET_RESULT", 0, ember_nl_get_result(&nl, job));
 		expect(job->id == listed[i].id && job->nr_moved == listed[i].nr_moved &&
-			       sum_runs(job) == NR_PAGES,
+			   sum_runs(job) == NR_PAGES,
 		       "its runs: want %lu pages, saw %u", NR_PAGES, sum_runs(job));
 		want("ACK", 0, ember_nl_ack(&nl, job->id));
 	}

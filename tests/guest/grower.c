@@ -50,7 +50,8 @@ int main(void)
 		address += 1UL << 32;
 		area = map(address, AREA_BYTES);
 		clock_gettime(CLOCK_MONOTONIC, &now);
-		printf("%lu %lu\n", (unsigned long)address, now.tv_sec * 1000000000UL + now.tv_nsec);
+		printf("%lu %lu\n", (unsigned long)address,
+		       now.tv_sec * 1000000000UL + now.tv_nsec);
 		touch(area, AREA_BYTES);
 	}
 	return 0;

@@ -60,7 +60,7 @@ static struct options {
 	unsigned int nr_writers;
 	unsigned long min_moved;
 	enum breakage breakage;
-} options = { .seconds = 20, .nr_pages = 8192, .nr_writers = 2, .min_moved = 15000 };
+} options = {.seconds = 20, .nr_pages = 8192, .nr_writers = 2, .min_moved = 15000};
 
 /* What a page should say; locked while somebody reads or writes it. */
 struct truth {
@@ -288,12 +288,9 @@ static enum breakage parse_breakage(const char *text)
 static void parse_options(int argc, char **argv)
 {
 	static const struct option list[] = {
-		{ "seconds", required_argument, NULL, 's' },
-		{ "pages", required_argument, NULL, 'p' },
-		{ "writers", required_argument, NULL, 'w' },
-		{ "min-moved", required_argument, NULL, 'm' },
-		{ "break", required_argument, NULL, 'b' },
-		{ 0 },
+	    {"seconds", required_argument, NULL, 's'}, {"pages", required_argument, NULL, 'p'},
+	    {"writers", required_argument, NULL, 'w'}, {"min-moved", required_argument, NULL, 'm'},
+	    {"break", required_argument, NULL, 'b'},   {0},
 	};
 	int option;
 

@@ -128,7 +128,7 @@ static size_t do_exec(char *area)
 /* The target: fills its area, tells where it is, then races until killed. */
 static void be_target(race_fn race, int out, int in)
 {
-	struct greeting greeting = { .area = area_map(NR_PAGES) };
+	struct greeting greeting = {.area = area_map(NR_PAGES)};
 	size_t bad = 0;
 	char byte;
 
@@ -262,7 +262,7 @@ static void run_race(const char *name, race_fn race)
 	bool short_lived = race == do_exit || race == do_exec;
 	double until_s = now_s() + seconds;
 	unsigned long targets = 0, failed = 0;
-	struct books books = { 0 };
+	struct books books = {0};
 	struct target target;
 
 	do {
@@ -274,8 +274,7 @@ static void run_race(const char *name, race_fn race)
 	expect(!books.bad && !failed && books.nr_moved && (!short_lived || targets > 1),
 	       "%-9s %lu targets, %lu requests: %lu pages asked, %lu moved; want 0 unbalanced "
 	       "results and 0 failed targets, saw %lu and %lu",
-	       name, targets, books.nr_requests, books.nr_asked, books.nr_moved, books.bad,
-	       failed);
+	       name, targets, books.nr_requests, books.nr_asked, books.nr_moved, books.bad, failed);
 	for (unsigned int i = 1; i <= EMBER_OUTCOME_MAX; i++)
 		if (books.count[i])
 			printf("       %s %lu\n", ember_outcome_name(i), books.count[i]);
@@ -312,9 +311,9 @@ static int load(void)
 	       strerror(-err), area_check(area, NR_PAGES * 4, SEED));
 	/* A lost family shows as an unknown message type, or as results that never come. */
 	return (err == -ENOENT || err == -EOPNOTSUPP || err == -ETIMEDOUT) &&
-			       !area_check(area, NR_PAGES * 4, SEED)
-		       ? 0
-		       : 1;
+		       !area_check(area, NR_PAGES * 4, SEED)
+		   ? 0
+		   : 1;
 }
 
 int main(int argc, char **argv)

@@ -140,8 +140,8 @@ static void holes_stay_holes(void)
 
 		wrong += nodes[i] != want;
 		if (i % 3 == 0)
-			wrong += outcome[i] != (i % 2 ? EMBER_OUTCOME_NOT_PRESENT
-						      : EMBER_OUTCOME_MOVED);
+			wrong +=
+			    outcome[i] != (i % 2 ? EMBER_OUTCOME_NOT_PRESENT : EMBER_OUTCOME_MOVED);
 	}
 	expect(moved == 86 && !wrong,
 	       "every second page present, every third asked: want 86 moved and 0 pages in a wrong "
@@ -250,8 +250,8 @@ static void large_folio(void)
 	/* Still whole: had the first page been split off, it would move. */
 	if (ember_nl_move(&nl, &self, area, 1, NULL, 1, 0, outcome) < 0)
 		fail("request failed");
-	expect(outcome[0] == EMBER_OUTCOME_LARGE_FOLIO,
-	       "one page of it: want large-folio, saw %s", ember_outcome_name(outcome[0]));
+	expect(outcome[0] == EMBER_OUTCOME_LARGE_FOLIO, "one page of it: want large-folio, saw %s",
+	       ember_outcome_name(outcome[0]));
 	/* Mapped by single entries, still one folio. */
 	if (mprotect(area, PAGE_BYTES, PROT_READ))
 		fail("mprotect: %s", strerror(errno));
@@ -326,7 +326,7 @@ static void pinned_by_pipe(void)
 {
 	size_t count[EMBER_OUTCOME_MAX + 1];
 	char *area = area_map(8);
-	struct iovec iov = { area, 8 * PAGE_BYTES };
+	struct iovec iov = {area, 8 * PAGE_BYTES};
 	int fds[2];
 
 	area_fill(area, 8, 0, SEED);
@@ -344,10 +344,10 @@ static void pinned_by_pipe(void)
 /* A pin for DMA: registered buffers of io_uring. */
 static void pinned_for_dma(void)
 {
-	struct io_uring_params params = { 0 };
+	struct io_uring_params params = {0};
 	size_t count[EMBER_OUTCOME_MAX + 1];
 	char *area = area_map(8);
-	struct iovec iov = { area, 8 * PAGE_BYTES };
+	struct iovec iov = {area, 8 * PAGE_BYTES};
 	int ring;
 
 	area_fill(area, 8, 0, SEED);
@@ -406,8 +406,8 @@ static void *rival_drops(void *arg)
 /* Until the outcome is seen; a race cannot be had on command. */
 static void until_seen(const char *what, void *(*fn)(void *), enum ember_outcome want)
 {
-	struct rival rival = { .area = area_map(512), .nr = 512 };
-	size_t count[EMBER_OUTCOME_MAX + 1] = { 0 };
+	struct rival rival = {.area = area_map(512), .nr = 512};
+	size_t count[EMBER_OUTCOME_MAX + 1] = {0};
 	double deadline = now_s() + 90;
 	unsigned int rounds = 0;
 	pthread_t thread;
@@ -430,7 +430,7 @@ static void writeback(void)
 	const char *config = "modprobe null_blk nr_devices=1 gb=1 bs=4096 memory_backed=1 "
 			     "irqmode=2 completion_nsec=1000000000 submit_queues=1 "
 			     "&& mkswap /dev/nullb0 >/dev/null";
-	size_t count[EMBER_OUTCOME_MAX + 1] = { 0 };
+	size_t count[EMBER_OUTCOME_MAX + 1] = {0};
 	double deadline = now_s() + 60;
 	char *area = area_map(32);
 
@@ -475,7 +475,7 @@ static long free_kib(int node)
 static void no_memory(void)
 {
 	int small = free_kib(0) < free_kib(1) ? 0 : 1;
-	size_t count[EMBER_OUTCOME_MAX + 1] = { 0 };
+	size_t count[EMBER_OUTCOME_MAX + 1] = {0};
 	size_t nr = (size_t)free_kib(small) / 4 + 16384, done;
 	char *area = area_map(nr);
 

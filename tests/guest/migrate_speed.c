@@ -36,7 +36,7 @@ static struct options {
 	unsigned int rounds;
 	double dense; /* least ratio */
 	unsigned int busy;
-} options = { .nr_pages = 16384, .rounds = 5, .dense = 1.5 };
+} options = {.nr_pages = 16384, .rounds = 5, .dense = 1.5};
 
 struct target {
 	pid_t pid;
@@ -73,7 +73,7 @@ static void be_target(struct target *target, int out)
 
 static void start_target(struct target *ret_target, size_t nr_pages)
 {
-	struct target target = { .nr_pages = nr_pages };
+	struct target target = {.nr_pages = nr_pages};
 	int fds[2];
 
 	if (pipe(fds))
@@ -242,11 +242,11 @@ static double compare_movers(struct ember_nl *nl, const char *name, size_t strid
 static void parse_options(int argc, char **argv)
 {
 	static const struct option list[] = {
-		{ "pages", required_argument, NULL, 'p' },
-		{ "rounds", required_argument, NULL, 'r' },
-		{ "dense", required_argument, NULL, 'd' },
-		{ "busy", required_argument, NULL, 'b' },
-		{ 0 },
+	    {"pages", required_argument, NULL, 'p'},
+	    {"rounds", required_argument, NULL, 'r'},
+	    {"dense", required_argument, NULL, 'd'},
+	    {"busy", required_argument, NULL, 'b'},
+	    {0},
 	};
 	int option;
 

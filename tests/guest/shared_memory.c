@@ -2,8 +2,8 @@
 /*
  * Memory that several processes map is promoted as well. This program and two children map one
  * memfd, one child at another address; all touch the same hot part of it. With emberd
- * running, each of them must see the hot part on the fast node in the end, and the rest must not have
- * followed it.
+ * running, each of them must see the hot part on the fast node in the end, and the rest must not
+ * have followed it.
  *
  *   shared_memory [--seconds N]     (shared_memory.sh starts emberd and runs this)
  */
@@ -21,9 +21,9 @@
 #include "tests/lib/area.h"
 #include "tests/lib/expect.h"
 
-#define NR_PAGES (64 * 256UL)    /* 64 MiB */
-#define NR_HOT (8 * 256UL)       /* 8 MiB */
-#define FIRST_HOT (40 * 256UL)   /* in the middle of it */
+#define NR_PAGES (64 * 256UL)  /* 64 MiB */
+#define NR_HOT (8 * 256UL)     /* 8 MiB */
+#define FIRST_HOT (40 * 256UL) /* in the middle of it */
 #define NR_PROCS 3
 #define FAST 0
 #define SLOW 1
@@ -84,8 +84,8 @@ int main(int argc, char **argv)
 {
 	int seconds = argc == 3 && !strcmp(argv[1], "--seconds") ? atoi(argv[2]) : 90;
 	int fd = memfd_create("shared_memory", MFD_CLOEXEC);
-	struct seen *seen = mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE,
-				 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct seen *seen =
+	    mmap(NULL, sizeof(*seen), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pids[NR_PROCS];
 	void *area;
 
@@ -104,8 +104,8 @@ int main(int argc, char **argv)
 		size_t hot = atomic_load(&seen->hot[i]), all = atomic_load(&seen->all[i]);
 
 		expect(hot * 20 >= NR_HOT * 19,
-		       "process %u: want the %lu hot pages on node %d, sees %zu there", i, NR_HOT, FAST,
-		       hot);
+		       "process %u: want the %lu hot pages on node %d, sees %zu there", i, NR_HOT,
+		       FAST, hot);
 		expect(all - hot <= NR_PAGES / 8, "process %u: of the other %lu, %zu are there", i,
 		       NR_PAGES - NR_HOT, all - hot);
 		kill(pids[i], SIGKILL);

@@ -146,8 +146,8 @@ static long control_ticks(void)
 
 	snprintf(path, sizeof(path), "/proc/%d/task/%d/stat", daemon_pid, daemon_pid);
 	file = fopen(path, "re");
-	if (!file || fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu", &user,
-			    &system) != 2)
+	if (!file || fscanf(file, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
+			    &user, &system) != 2)
 		die("FAIL: no %s", path);
 	fclose(file);
 	return user + system;
@@ -238,8 +238,8 @@ static void flood(void)
 	while (now_ns() < end_ns) {
 		for (int i = 0; i < 8; i++)
 			if (fds[i] >= 0)
-				shared->nr_sent += send(fds[i], ASK, sizeof(ASK),
-							MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
+				shared->nr_sent +=
+				    send(fds[i], ASK, sizeof(ASK), MSG_NOSIGNAL | MSG_DONTWAIT) > 0;
 		for (int i = 0; i < 8; i++)
 			shared->nr_answers += fds[i] >= 0 && read_answer(fds[i], 100);
 	}
@@ -333,11 +333,12 @@ static bool run_phase(const struct phase *phase)
 	growth_kib = status_kib("VmHWM") - rss_kib;
 	rate = shared->nr_answers / seconds / NR_USERS;
 	ticks = control_ticks() - ticks;
-	printf("%s: sent %llu, %u cut off, %u connections served; %llu answers, %.1f per user and second; "
-	       "%.1f %% of a CPU in the control thread; peak %ld KiB more; honest: %u of %u not served\n",
-	       phase->name, (unsigned long long)shared->nr_sent, shared->nr_cut_off,
-	       shared->nr_granted, (unsigned long long)shared->nr_answers, rate,
-	       100.0 * ticks / sysconf(_SC_CLK_TCK) / seconds, growth_kib, nr_failed, nr_asked);
+	printf(
+	    "%s: sent %llu, %u cut off, %u connections served; %llu answers, %.1f per user and second; "
+	    "%.1f %% of a CPU in the control thread; peak %ld KiB more; honest: %u of %u not served\n",
+	    phase->name, (unsigned long long)shared->nr_sent, shared->nr_cut_off,
+	    shared->nr_granted, (unsigned long long)shared->nr_answers, rate,
+	    100.0 * ticks / sysconf(_SC_CLK_TCK) / seconds, growth_kib, nr_failed, nr_asked);
 	for (int i = 0; i < NR_USERS; i++) {
 		kill(pids[i], SIGKILL);
 		waitpid(pids[i], NULL, 0);
@@ -355,9 +356,12 @@ static bool run_phase(const struct phase *phase)
 }
 
 static const struct phase phases[] = {
-    {"many connections", hoard, false},	   {"half requests", send_halves, false},
-    {"garbage", send_garbage, false},	   {"requests without end", send_endless, false},
-    {"flood", flood, true},		   {"flood on new connections", flood_anew, true},
+    {"many connections", hoard, false},
+    {"half requests", send_halves, false},
+    {"garbage", send_garbage, false},
+    {"requests without end", send_endless, false},
+    {"flood", flood, true},
+    {"flood on new connections", flood_anew, true},
 };
 
 int main(void)
@@ -368,7 +372,8 @@ int main(void)
 	if (system("systemd-sysusers; systemctl daemon-reload; systemctl restart emberd") != 0)
 		die("FAIL: emberd does not start");
 	daemon_pid = command_number("systemctl show -P MainPID emberd");
-	shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	shared =
+	    mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (daemon_pid <= 0 || shared == MAP_FAILED)
 		die("FAIL: no emberd");
 	for (size_t i = 0; i < sizeof(phases) / sizeof(phases[0]); i++)

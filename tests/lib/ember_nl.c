@@ -86,7 +86,7 @@ static int send_msg(struct ember_nl *nl, struct ember_nl_msg *msg)
 /* One datagram, which may hold several messages. */
 static int receive(struct ember_nl *nl, struct ember_nl_msg *msg, int timeout_ms)
 {
-	struct pollfd pfd = { .fd = nl->fd, .events = POLLIN };
+	struct pollfd pfd = {.fd = nl->fd, .events = POLLIN};
 	ssize_t len;
 	int ready;
 
@@ -268,7 +268,7 @@ static void family_reply(const struct nlmsghdr *hdr, void *arg)
 
 int ember_nl_open(struct ember_nl *nl)
 {
-	struct sockaddr_nl addr = { .nl_family = AF_NETLINK };
+	struct sockaddr_nl addr = {.nl_family = AF_NETLINK};
 	static _Thread_local struct ember_nl_msg msg;
 	int size = 4 << 20;
 	int err;
@@ -398,8 +398,7 @@ static void take_result(struct ember_nl_job *job, const struct ember_nl_job *res
 		if (i >= result->nr_regions || result->regions[i].addr != job->regions[i].addr)
 			continue;
 		job->regions[i].nr_runs = result->regions[i].nr_runs;
-		memcpy(job->regions[i].runs, result->regions[i].runs,
-		       sizeof(job->regions[i].runs));
+		memcpy(job->regions[i].runs, result->regions[i].runs, sizeof(job->regions[i].runs));
 	}
 }
 
@@ -488,7 +487,7 @@ static void dump_reply(const struct nlmsghdr *hdr, void *arg)
 /* Returns the number of open requests listed. */
 int ember_nl_dump(struct ember_nl *nl, struct ember_nl_job *ret_jobs, unsigned int max)
 {
-	struct dump dump = { .jobs = ret_jobs, .max = max };
+	struct dump dump = {.jobs = ret_jobs, .max = max};
 	static _Thread_local struct ember_nl_msg msg;
 	int err;
 

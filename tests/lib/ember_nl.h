@@ -27,8 +27,8 @@ struct ember_identity {
 
 struct ember_nl_region {
 	uint64_t addr;
-	uint64_t pages[8];		    /* asked */
-	unsigned int nr_runs;		    /* of a result */
+	uint64_t pages[8];    /* asked */
+	unsigned int nr_runs; /* of a result */
 	struct ember_run runs[EMBER_NL_REGION_PAGES];
 };
 
@@ -105,8 +105,7 @@ int ember_nl_job_outcomes(const struct ember_nl_job *job, const void *addr, size
 			  uint8_t *outcome);
 /* As many requests in turn as it takes. Returns the number of pages moved. */
 long ember_nl_move(struct ember_nl *nl, const struct ember_identity *target, const void *addr,
-		   size_t nr, const uint8_t *mask, uint32_t node, uint32_t flags,
-		   uint8_t *outcome);
+		   size_t nr, const uint8_t *mask, uint32_t node, uint32_t flags, uint8_t *outcome);
 
 const char *ember_outcome_name(unsigned int outcome);
 

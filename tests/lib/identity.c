@@ -34,23 +34,23 @@ static int load_reader(int leader_offset, int offset)
 {
 	/* BPF_K, BPF_W and BPF_IMM are 0. NOLINTBEGIN(misc-redundant-expression) */
 	const struct bpf_insn insns[] = {
-		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_current_task },
-		/* *(u64 *)(fp - 8) = current->group_leader */
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 3, .src_reg = 0 },
-		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 3, .imm = leader_offset },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = 8 },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1, .src_reg = 10 },
-		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 1, .imm = -8 },
-		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel },
-		/* *(u64 *)(fp - 8) = the field */
-		{ .code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = 3, .src_reg = 10, .off = -8 },
-		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 3, .imm = offset },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = 4 },
-		{ .code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1, .src_reg = 10 },
-		{ .code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 1, .imm = -8 },
-		{ .code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel },
-		{ .code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 0, .src_reg = 10, .off = -8 },
-		{ .code = BPF_JMP | BPF_EXIT },
+	    {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_get_current_task},
+	    /* *(u64 *)(fp - 8) = current->group_leader */
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 3, .src_reg = 0},
+	    {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 3, .imm = leader_offset},
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = 8},
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1, .src_reg = 10},
+	    {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 1, .imm = -8},
+	    {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel},
+	    /* *(u64 *)(fp - 8) = the field */
+	    {.code = BPF_LDX | BPF_MEM | BPF_DW, .dst_reg = 3, .src_reg = 10, .off = -8},
+	    {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 3, .imm = offset},
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = 2, .imm = 4},
+	    {.code = BPF_ALU64 | BPF_MOV | BPF_X, .dst_reg = 1, .src_reg = 10},
+	    {.code = BPF_ALU64 | BPF_ADD | BPF_K, .dst_reg = 1, .imm = -8},
+	    {.code = BPF_JMP | BPF_CALL, .imm = BPF_FUNC_probe_read_kernel},
+	    {.code = BPF_LDX | BPF_MEM | BPF_W, .dst_reg = 0, .src_reg = 10, .off = -8},
+	    {.code = BPF_JMP | BPF_EXIT},
 	};
 	/* NOLINTEND(misc-redundant-expression) */
 

@@ -87,8 +87,8 @@ static void dump_region(struct pages_region *region, uint64_t first_page, FILE *
 		uint32_t b = take(&region->misses[1][p], reset);
 
 		if (a || b)
-			fprintf(file, "%" PRIx64 " %" PRIu32 " %" PRIu32 " %u\n", first_page + p,
-				a, b, __atomic_load_n(&region->mem[p], __ATOMIC_RELAXED));
+			fprintf(file, "%" PRIx64 " %" PRIu32 " %" PRIu32 " %u\n", first_page + p, a,
+				b, __atomic_load_n(&region->mem[p], __ATOMIC_RELAXED));
 	}
 }
 

@@ -39,7 +39,8 @@ struct pages {
 int pages_init(struct pages *pages);
 void pages_free(struct pages *pages);
 
-/* Counts a miss at a user address that memory mem served. Safe from several threads; lost without memory. */
+/* Counts a miss at a user address that memory mem served. Safe from several threads; lost without
+ * memory. */
 void pages_add(struct pages *pages, uint64_t vaddr, uint32_t mem);
 
 /* Lets the following misses go to the other bank. */
@@ -47,8 +48,8 @@ void pages_switch_bank(struct pages *pages);
 
 /*
  * Writes "PAGE MISSES MISSES MEM\n" for each page with misses: page number in
- * hexadecimal, the banks, and the memory that served the last miss. With reset the counters begin again from 0; a miss
- * that is counted meanwhile is in this dump or in the next, never lost.
+ * hexadecimal, the banks, and the memory that served the last miss. With reset the counters begin
+ * again from 0; a miss that is counted meanwhile is in this dump or in the next, never lost.
  */
 void pages_dump(struct pages *pages, FILE *file, bool reset);
 

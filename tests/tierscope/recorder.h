@@ -22,12 +22,12 @@ struct recorder {
 	const struct options *options;
 	const struct vcpu_counts *vcpus;
 	uint32_t nr_vcpus;
-	struct pages *pages;             /* NULL: not counted */
+	struct pages *pages; /* NULL: not counted */
 
-	int fd;     /* FILE */
-	int mem_fd; /* FILE.mem, or -1 */
+	int fd;      /* FILE */
+	int mem_fd;  /* FILE.mem, or -1 */
 	int vcpu_fd; /* FILE.vcpu, or -1 */
-	off_t seen; /* FILE has been looked at up to here */
+	off_t seen;  /* FILE has been looked at up to here */
 
 	uint64_t load_ns;   /* when the plugin was loaded; the clock's 0 */
 	uint64_t second_ns; /* begin of the second that is running */

@@ -275,9 +275,9 @@ static void bars_stay_in_their_frame(void **state)
 
 static void other_objects_are_refused_whole(void **state)
 {
-	static const char *const parts[] = {"tiers",  "nodes", "processes", "moves",
-					    "policy", "plan",  "cost",      "numa_balancing",
-					    "damon_stat"};
+	static const char *const parts[] = {"tiers", "nodes",          "processes",
+					    "moves", "policy",         "plan",
+					    "cost",  "numa_balancing", "damon_stat"};
 	const struct render_options options = {0};
 
 	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++) {

@@ -115,8 +115,8 @@ static void test_sideways_moves_are_told_apart(void **state)
 		for (unsigned int i = 0; i < 2; i++)
 			ember_account_result(&account, &rs, &cooldown, &m, parts, &run, 1,
 					     i * 5000 * MSEC);
-		assert_int_equal(ember_cooldown_look(&cooldown, &m.id, 5 * 4096, EMBER_COOL_SIDEWAYS,
-						     10000 * MSEC),
+		assert_int_equal(ember_cooldown_look(&cooldown, &m.id, 5 * 4096,
+						     EMBER_COOL_SIDEWAYS, 10000 * MSEC),
 				 why == EMBER_WHY_NEARER ? EMBER_COOL_MOVED : EMBER_COOL_FREE);
 	}
 }
@@ -151,10 +151,12 @@ static void test_feedback(void **state)
 		ember_account_result(&account, &rs, &cooldown, &move, parts, &run, 1, 0);
 		print_message("%s: %s\n", ember_fate_word(cases[i].fate),
 			      ember_fate_sentence(cases[i].fate));
-		assert_int_equal(ember_cooldown_look(&cooldown, &move.id, 5 * 4096, EMBER_COOL_UP, 0),
-				 cases[i].up);
-		assert_int_equal(ember_cooldown_look(&cooldown, &move.id, 5 * 4096, EMBER_COOL_DOWN, 0),
-				 cases[i].down);
+		assert_int_equal(
+		    ember_cooldown_look(&cooldown, &move.id, 5 * 4096, EMBER_COOL_UP, 0),
+		    cases[i].up);
+		assert_int_equal(
+		    ember_cooldown_look(&cooldown, &move.id, 5 * 4096, EMBER_COOL_DOWN, 0),
+		    cases[i].down);
 		assert_int_equal(
 		    ember_cooldown_look(&cooldown, &move.id, 5 * 4096, EMBER_COOL_UP, 5000 * MSEC),
 		    cases[i].up_after_5s);

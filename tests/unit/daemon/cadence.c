@@ -226,7 +226,8 @@ static void test_warm_up_again(void **state)
 	assert_true(s.next_scan_in_ns <= 20 * MSEC);
 }
 
-/* Whoever grows all the time gets a ladder when the last one is paid for at ten times the budget. */
+/* Whoever grows all the time gets a ladder when the last one is paid for at ten times the budget.
+ */
 static void test_ladders_keep_within_the_budget(void **state)
 {
 	struct ember_cadence c = make(300);

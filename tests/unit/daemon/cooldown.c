@@ -16,11 +16,15 @@ static void test_way_back_only(void **state)
 	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 0), EMBER_COOL_FREE);
 	ember_cooldown_moved(&cd, &a, PAGE, EMBER_COOL_UP, 0);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 4999 * MSEC), EMBER_COOL_MOVED);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 4999 * MSEC), EMBER_COOL_AGAIN);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE + 4096, EMBER_COOL_DOWN, 0), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 4999 * MSEC),
+			 EMBER_COOL_MOVED);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 4999 * MSEC),
+			 EMBER_COOL_AGAIN);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE + 4096, EMBER_COOL_DOWN, 0),
+			 EMBER_COOL_FREE);
 	assert_int_equal(ember_cooldown_look(&cd, &b, PAGE, EMBER_COOL_DOWN, 0), EMBER_COOL_FREE);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 5000 * MSEC), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 5000 * MSEC),
+			 EMBER_COOL_FREE);
 	ember_cooldown_destroy(&cd);
 }
 
@@ -41,8 +45,7 @@ static void test_doubles_with_round_trips(void **state)
 		ember_cooldown_moved(&cd, &a, PAGE, move, now);
 		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, back, end - MSEC),
 				 EMBER_COOL_MOVED);
-		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, back, end),
-				 EMBER_COOL_FREE);
+		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, back, end), EMBER_COOL_FREE);
 		now = end;
 	}
 	ember_cooldown_destroy(&cd);
@@ -88,7 +91,8 @@ static void test_shared_doubles_in_one_direction(void **state)
 		ember_cooldown_moved_shared(&cd, &a, PAGE, EMBER_COOL_UP, now);
 		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, end - MSEC),
 				 EMBER_COOL_AGAIN);
-		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, end), EMBER_COOL_FREE);
+		assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, end),
+				 EMBER_COOL_FREE);
 		now = end;
 	}
 	ember_cooldown_destroy(&cd);
@@ -101,10 +105,12 @@ static void test_refused(void **state)
 	(void)state;
 	assert_int_equal(ember_cooldown_init(&cd, 64), 0);
 	ember_cooldown_refused(&cd, &a, PAGE, false, 0);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 1999 * MSEC), EMBER_COOL_REFUSED);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 1999 * MSEC),
+			 EMBER_COOL_REFUSED);
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_DOWN, 1999 * MSEC),
 			 EMBER_COOL_REFUSED);
-	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 2000 * MSEC), EMBER_COOL_FREE);
+	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 2000 * MSEC),
+			 EMBER_COOL_FREE);
 	ember_cooldown_refused(&cd, &a, PAGE, true, 0);
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 54999 * MSEC),
 			 EMBER_COOL_REFUSED);
@@ -124,7 +130,8 @@ static void test_bounded(void **state)
 		ember_cooldown_moved(&cd, &a, PAGE + i * 4096, EMBER_COOL_UP, 0); /* at 5 s */
 	assert_int_equal(ember_cooldown_look(&cd, &a, PAGE, EMBER_COOL_UP, 0), EMBER_COOL_REFUSED);
 	for (uint64_t i = 0; i < 10000; i++)
-		kept += ember_cooldown_look(&cd, &a, PAGE + i * 4096, EMBER_COOL_DOWN, 0) != EMBER_COOL_FREE;
+		kept += ember_cooldown_look(&cd, &a, PAGE + i * 4096, EMBER_COOL_DOWN, 0) !=
+			EMBER_COOL_FREE;
 	print_message("kept %u of 10000, %llu gave way\n", kept, (unsigned long long)cd.nr_evicted);
 	assert_int_equal(kept, 64);
 	assert_int_equal(cd.nr_evicted, 10000 - 64);

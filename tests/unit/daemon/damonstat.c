@@ -29,7 +29,8 @@ static void judged_by_what_was_found(void **state)
 		enum ember_damonstat seen = ember_damonstat_judge(table[i].present, table[i].found);
 
 		print_message("%spresent, found %s: expects %s, sees %s\n",
-			      table[i].present ? "" : "not ", table[i].found ? table[i].found : "nothing",
+			      table[i].present ? "" : "not ",
+			      table[i].found ? table[i].found : "nothing",
 			      ember_damonstat_word(table[i].expected), ember_damonstat_word(seen));
 		assert_int_equal(seen, table[i].expected);
 	}

@@ -326,15 +326,15 @@ static void test_movers(void **state)
 		bool shared;
 		int mover; /* -1: does not move */
 	} cases[] = {
-		{EMBER_KIND_ANON, EMBER_ORDER_BASE, false, EMBER_MOVER_MODULE},
-		{EMBER_KIND_ANON, EMBER_ORDER_BASE, true, EMBER_MOVER_MOVE_SHARED},
-		{EMBER_KIND_ANON, EMBER_ORDER_MTHP, false, EMBER_MOVER_MOVE_PAGES},
-		{EMBER_KIND_FILE, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
-		{EMBER_KIND_SHMEM, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
-		{EMBER_KIND_SHMEM, EMBER_ORDER_BASE, true, EMBER_MOVER_MOVE_SHARED},
-		{EMBER_KIND_FILE, EMBER_ORDER_BASE, true, -1},
-		{EMBER_KIND_MIXED, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
-		{EMBER_KIND_HUGETLB, EMBER_ORDER_BASE, false, -1},
+	    {EMBER_KIND_ANON, EMBER_ORDER_BASE, false, EMBER_MOVER_MODULE},
+	    {EMBER_KIND_ANON, EMBER_ORDER_BASE, true, EMBER_MOVER_MOVE_SHARED},
+	    {EMBER_KIND_ANON, EMBER_ORDER_MTHP, false, EMBER_MOVER_MOVE_PAGES},
+	    {EMBER_KIND_FILE, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
+	    {EMBER_KIND_SHMEM, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
+	    {EMBER_KIND_SHMEM, EMBER_ORDER_BASE, true, EMBER_MOVER_MOVE_SHARED},
+	    {EMBER_KIND_FILE, EMBER_ORDER_BASE, true, -1},
+	    {EMBER_KIND_MIXED, EMBER_ORDER_BASE, false, EMBER_MOVER_MOVE_PAGES},
+	    {EMBER_KIND_HUGETLB, EMBER_ORDER_BASE, false, -1},
 	};
 	struct ember_topology t = cxl(32);
 	struct ember_plan_limits limits = plenty();
@@ -357,9 +357,8 @@ static void test_movers(void **state)
 		if (cases[i].mover >= 0)
 			assert_int_equal(plan.moves[0].mover, cases[i].mover);
 		else
-			assert_int_equal(plan.nr_why_not[cases[i].shared
-							     ? EMBER_WHY_NOT_SHARED_FILE
-							     : EMBER_WHY_NOT_KIND],
+			assert_int_equal(plan.nr_why_not[cases[i].shared ? EMBER_WHY_NOT_SHARED_FILE
+									 : EMBER_WHY_NOT_KIND],
 					 512);
 		ember_regions_clear(&p.rs);
 	}
@@ -543,7 +542,8 @@ static void test_held_back_pages_cost_no_room(void **state)
 	for (unsigned int page = 0; page < 512; page++) /* all that is hottest was refused */
 		ember_cooldown_refused(&cooldown, &p.plan.id, page * 4096, true, 0);
 	for (unsigned int page = 0; page < 100; page++) /* some of what is cold has just come */
-		ember_cooldown_moved(&cooldown, &p.plan.id, 2 * REGION + page * 4096, EMBER_COOL_UP, 0);
+		ember_cooldown_moved(&cooldown, &p.plan.id, 2 * REGION + page * 4096, EMBER_COOL_UP,
+				     0);
 	make(&t, &p, 1, &limits);
 	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 512);
 	assert_int_equal(plan.nr_planned[EMBER_DEMOTE], 512);
@@ -784,7 +784,8 @@ static void test_far_pages_come_near(void **state)
 	ember_regions_clear(&p.rs);
 }
 
-/* A cpuset that leaves only the far node: that one is the nearest then, and its pages are at home. */
+/* A cpuset that leaves only the far node: that one is the nearest then, and its pages are at home.
+ */
 static void test_nearest_of_the_allowed(void **state)
 {
 	struct ember_topology t = two_sockets(16);
@@ -984,35 +985,35 @@ static void test_words_and_sentences(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(test_swaps_hot_and_cold),
-		TEST(test_uniform_moves_nothing),
-		TEST(test_fills_free_room),
-		TEST(test_hottest_of_all_processes_first),
-		TEST(test_budgets),
-		TEST(test_huge_pages_move_whole),
-		TEST(test_huge_pages_count_by_density),
-		TEST(test_movers),
-		TEST(test_movers_within_a_region),
-		TEST(test_shared_pages_count_once),
-		TEST(test_shared_pages_count_where_hottest),
-		TEST(test_strangers_share_nothing),
-		TEST(test_shared_pages_cool_both_ways),
-		TEST(test_nobody_can_choose_collisions),
-		TEST(test_too_many_classes),
-		TEST(test_held_back_pages_cost_no_room),
-		TEST(test_whole_region_reasons),
-		TEST(test_three_tiers),
-		TEST(test_nearest_fast_node),
-		TEST(test_nodes_share_the_budget),
-		TEST(test_far_pages_come_near),
-		TEST(test_nearest_of_the_allowed),
-		TEST(test_far_pages_displace_cold_ones),
-		TEST(test_strangers_give_way),
-		TEST(test_only_strangers_give_way),
-		TEST(test_moves_are_bounded_and_ordered),
-		TEST(test_threshold_level),
-		TEST(test_calibrated_levels_decide),
-		TEST(test_words_and_sentences),
+	    TEST(test_swaps_hot_and_cold),
+	    TEST(test_uniform_moves_nothing),
+	    TEST(test_fills_free_room),
+	    TEST(test_hottest_of_all_processes_first),
+	    TEST(test_budgets),
+	    TEST(test_huge_pages_move_whole),
+	    TEST(test_huge_pages_count_by_density),
+	    TEST(test_movers),
+	    TEST(test_movers_within_a_region),
+	    TEST(test_shared_pages_count_once),
+	    TEST(test_shared_pages_count_where_hottest),
+	    TEST(test_strangers_share_nothing),
+	    TEST(test_shared_pages_cool_both_ways),
+	    TEST(test_nobody_can_choose_collisions),
+	    TEST(test_too_many_classes),
+	    TEST(test_held_back_pages_cost_no_room),
+	    TEST(test_whole_region_reasons),
+	    TEST(test_three_tiers),
+	    TEST(test_nearest_fast_node),
+	    TEST(test_nodes_share_the_budget),
+	    TEST(test_far_pages_come_near),
+	    TEST(test_nearest_of_the_allowed),
+	    TEST(test_far_pages_displace_cold_ones),
+	    TEST(test_strangers_give_way),
+	    TEST(test_only_strangers_give_way),
+	    TEST(test_moves_are_bounded_and_ordered),
+	    TEST(test_threshold_level),
+	    TEST(test_calibrated_levels_decide),
+	    TEST(test_words_and_sentences),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

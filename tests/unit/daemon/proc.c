@@ -134,8 +134,16 @@ static void test_home_is_changed_by_two_looks(void **state)
 	static const struct {
 		uint8_t seen;
 		uint8_t home;
-	} looks[] = {{0, 0}, {1, 0}, {0, 0}, {1, 0}, {1, 1}, {EMBER_NO_NODE, 1}, {0, 1},
-		     {EMBER_NO_NODE, 1}, {EMBER_NO_NODE, EMBER_NO_NODE}, {1, 1}};
+	} looks[] = {{0, 0},
+		     {1, 0},
+		     {0, 0},
+		     {1, 0},
+		     {1, 1},
+		     {EMBER_NO_NODE, 1},
+		     {0, 1},
+		     {EMBER_NO_NODE, 1},
+		     {EMBER_NO_NODE, EMBER_NO_NODE},
+		     {1, 1}};
 	struct ember_process process = {.home = EMBER_NO_NODE, .home_seen = EMBER_NO_NODE};
 
 	(void)state;

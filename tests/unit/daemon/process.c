@@ -9,7 +9,8 @@ static struct ember_rule rule = {.name = "a rule", .weight = 300};
 
 static struct ember_process *add(struct ember_process_table *table, uint32_t tgid, uint32_t exec_id)
 {
-	struct ember_proc_id id = {.tgid = tgid, .start_boottime_ns = tgid * 10, .self_exec_id = exec_id};
+	struct ember_proc_id id = {
+	    .tgid = tgid, .start_boottime_ns = tgid * 10, .self_exec_id = exec_id};
 	struct ember_proc facts = {.comm = "x", .uid = tgid};
 	struct ember_process *process = ember_process_add(table, &id, &facts, &rule);
 
@@ -124,7 +125,8 @@ static void test_areas(void **state)
 	ember_process_note_area(p, 3 * REGION, 4 * REGION, 6, false); /* a later scan */
 	assert_int_equal(p->nr_areas, 2);
 	for (uint64_t i = 0; i < EMBER_STATUS_MAX_AREAS; i++)
-		ember_process_note_area(p, (100 + 2 * i) * REGION, (101 + 2 * i) * REGION, 7, false);
+		ember_process_note_area(p, (100 + 2 * i) * REGION, (101 + 2 * i) * REGION, 7,
+					false);
 	assert_int_equal(p->nr_areas, EMBER_STATUS_MAX_AREAS);
 	assert_int_equal(p->areas[0].start, 100 * REGION);
 	assert_int_equal(p->areas[EMBER_STATUS_MAX_AREAS - 1].start,
@@ -135,9 +137,9 @@ static void test_areas(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),  cmocka_unit_test(test_many),
-		cmocka_unit_test(test_faults), cmocka_unit_test(test_too_many_faults),
-		cmocka_unit_test(test_areas),
+	    cmocka_unit_test(test_table),  cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_faults), cmocka_unit_test(test_too_many_faults),
+	    cmocka_unit_test(test_areas),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,18 +177,21 @@ static void test_nearest(void **state)
 
 	(void)state;
 	for (uint8_t home = 0; home < 2; home++) {
-		assert_int_equal(ember_topology_nearest(&t, home, 0, UINT16_MAX, nodes, &nearest), 2);
+		assert_int_equal(ember_topology_nearest(&t, home, 0, UINT16_MAX, nodes, &nearest),
+				 2);
 		assert_int_equal(nearest, 1);
 		assert_int_equal(nodes[0], 2 + home);
 		assert_int_equal(nodes[1], 3 - home);
-		assert_int_equal(ember_topology_nearest(&t, home, 1, UINT16_MAX, nodes, &nearest), 2);
+		assert_int_equal(ember_topology_nearest(&t, home, 1, UINT16_MAX, nodes, &nearest),
+				 2);
 		assert_int_equal(nodes[0], home);
 		assert_int_equal(nearest, 1);
 		assert_int_equal(t.nodes[2 + home].initiator, home);
 		assert_int_equal(t.cpu_node[home], home);
 	}
 	/* nobody's home: all are alike */
-	assert_int_equal(ember_topology_nearest(&t, EMBER_NO_NODE, 0, UINT16_MAX, nodes, &nearest), 2);
+	assert_int_equal(ember_topology_nearest(&t, EMBER_NO_NODE, 0, UINT16_MAX, nodes, &nearest),
+			 2);
 	assert_int_equal(nearest, 2);
 	assert_int_equal(ember_topology_nearest(&t, 0, 2, UINT16_MAX, nodes, &nearest), 0);
 	assert_int_equal(nearest, 0);

@@ -44,8 +44,8 @@ static void expect_expands(const __u64 asked[8], const __u8 outcome[EMBER_REGION
 
 static void nothing_asked(void **state)
 {
-	__u64 asked[8] = { 0 };
-	__u8 outcome[EMBER_REGION_PAGES] = { 0 };
+	__u64 asked[8] = {0};
+	__u8 outcome[EMBER_REGION_PAGES] = {0};
 
 	assert_int_equal(ember_runs_count(asked, outcome), 0);
 }
@@ -80,7 +80,7 @@ static void gaps_are_left_out(void **state)
 {
 	__u8 outcome[EMBER_REGION_PAGES];
 	struct ember_run runs[2];
-	__u64 asked[8] = { 0 };
+	__u64 asked[8] = {0};
 
 	memset(outcome, 99, sizeof(outcome));
 	ask(asked, 0);
@@ -117,11 +117,11 @@ static void random_ones_expand_to_themselves(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(nothing_asked),
-		cmocka_unit_test(all_alike_is_one_run),
-		cmocka_unit_test(alternating_is_the_longest),
-		cmocka_unit_test(gaps_are_left_out),
-		cmocka_unit_test(random_ones_expand_to_themselves),
+	    cmocka_unit_test(nothing_asked),
+	    cmocka_unit_test(all_alike_is_one_run),
+	    cmocka_unit_test(alternating_is_the_longest),
+	    cmocka_unit_test(gaps_are_left_out),
+	    cmocka_unit_test(random_ones_expand_to_themselves),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

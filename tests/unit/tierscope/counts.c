@@ -79,7 +79,8 @@ static void each_vcpu_has_a_column_for_each_memory(void **state)
 
 	(void)state;
 	counts_format_vcpus_header(line, sizeof(line), 2, mems, 3);
-	assert_string_equal(line, "seconds cpu0_hbm cpu0_ddr cpu0_cxl cpu1_hbm cpu1_ddr cpu1_cxl\n");
+	assert_string_equal(line,
+			    "seconds cpu0_hbm cpu0_ddr cpu0_cxl cpu1_hbm cpu1_ddr cpu1_cxl\n");
 	counts_format_vcpus(line, sizeof(line), 1000, diffs, 2, 3);
 	assert_string_equal(line, "1.000 20 4000 600000 7 0 8\n");
 }
