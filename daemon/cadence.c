@@ -146,7 +146,8 @@ static uint64_t ladder_debt(const struct ember_cadence *c)
 {
 	if (!c->params.cpu_budget_bp)
 		return 0;
-	return LADDER_STEPS * c->scan_cost_ns * 10000 / (c->params.cpu_budget_bp * BUSY_BUDGET);
+	return LADDER_STEPS * c->scan_cost_ns * 10000 /
+	       ((uint64_t)c->params.cpu_budget_bp * BUSY_BUDGET);
 }
 
 static void begin_ladder_if_wanted(struct ember_cadence *c)

@@ -416,7 +416,7 @@ static void narrow_to_passing(const struct ember_region *r, const bool passing[E
 		return;
 	}
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++) {
-		const uint8_t *heat = r->heat + w * 64;
+		const uint8_t *heat = r->heat + (size_t)w * 64;
 		uint64_t passed = 0;
 
 		for (uint64_t bits = mask[w]; bits; bits &= bits - 1)

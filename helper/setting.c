@@ -144,7 +144,7 @@ int helper_borrow(enum helper_setting which, const char *value,
 	if (r == -ENOENT) {
 		r = borrow_first(s, value, current);
 		if (r == 0)
-			strcpy(ret_original, current);
+			memcpy(ret_original, current, sizeof(current));
 		return r;
 	}
 	if (r < 0)
@@ -152,7 +152,7 @@ int helper_borrow(enum helper_setting which, const char *value,
 	/* Borrowed already: only the same again can be asked for. */
 	if (strcmp(current, saved.set) || strcmp(value, saved.set))
 		return -EEXIST;
-	strcpy(ret_original, saved.original);
+	memcpy(ret_original, saved.original, sizeof(saved.original));
 	return 0;
 }
 

@@ -70,15 +70,24 @@ if [ "${1-}" = one-tier ]; then
 	expect 14 'one memory tier' "a machine with one memory" emberd
 	nothing_left "after one-tier"
 	# As a service: it fails, for that reason, says why in one line, and is not started again.
-	systemctl start emberd && bad "systemctl start says that emberd runs on a machine with one memory" ||
+	if systemctl start emberd; then
+		bad "systemctl start says that emberd runs on a machine with one memory"
+	else
 		ok "systemctl start fails"
+	fi
 	sleep 5 # RestartSec= twice
 	state=$(systemctl show emberd -p ActiveState -p Result -p ExecMainStatus -p NRestarts | sort | paste -sd' ')
-	[ "$state" = "ActiveState=failed ExecMainStatus=14 NRestarts=0 Result=exit-code" ] && ok "the service: $state" ||
+	if [ "$state" = "ActiveState=failed ExecMainStatus=14 NRestarts=0 Result=exit-code" ]; then
+		ok "the service: $state"
+	else
 		bad "the service: expected failed, exit-code, 14, no restart; saw $state"
+	fi
 	said=$(journalctl -b -o cat -p err _SYSTEMD_UNIT=emberd.service)
-	[ "$(wc -l <<<"$said")" = 1 ] && grep -q 'one memory tier' <<<"$said" && ok "the journal: $said" ||
+	if [ "$(wc -l <<<"$said")" = 1 ] && grep -q 'one memory tier' <<<"$said"; then
+		ok "the journal: $said"
+	else
 		bad "the journal: expected one line about the one memory tier, saw: $said"
+	fi
 	nothing_left "after the service on one tier"
 	exit $failed
 fi
@@ -151,26 +160,34 @@ done
 # DAMON_STAT takes accessed bits: off while somebody is followed, put back whatever happens.
 damon=/sys/module/damon_stat/parameters/enabled
 wait_damon() { # VALUE WHAT
-	local i
-	for i in $(seq 300); do
+	for _ in $(seq 300); do
 		[ "$(cat $damon)" = "$1" ] && break
 		sleep 0.1
 	done
-	[ "$(cat $damon) $(pgrep -c kdamond)" = "$1 $([ "$1" = Y ] && echo 1 || echo 0)" ] && ok "$2" ||
+	if [ "$(cat $damon) $(pgrep -c kdamond)" = "$1 $([ "$1" = Y ] && echo 1 || echo 0)" ]; then
+		ok "$2"
+	else
 		bad "$2: expected DAMON_STAT $1, saw $(cat $damon), $(pgrep -c kdamond) threads"
+	fi
 }
 nr_put_back() { journalctl -b -u ember-helper.service -o cat | grep -c 'damon_stat.enabled: Y, put back'; }
 if [ -e $damon ]; then
 	echo Y >$damon
 	systemctl start emberd
 	wait_damon N "DAMON_STAT is off while a process is followed"
-	[ "$(emberctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["damon_stat"]["borrowed"])')" = True ] &&
-		ok "status says that DAMON_STAT is borrowed" || bad "status does not know that DAMON_STAT is borrowed"
+	if [ "$(emberctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["damon_stat"]["borrowed"])')" = True ]; then
+		ok "status says that DAMON_STAT is borrowed"
+	else
+		bad "status does not know that DAMON_STAT is borrowed"
+	fi
 	echo '{"version": 1, "global": {"damon_stat": "leave"}}' >/etc/ember/policy.d/90-test.json
 	systemctl reload emberd
 	wait_damon Y "a policy that says leave: DAMON_STAT is given back"
-	[ "$(cat /proc/sys/kernel/numa_balancing)" = 0 ] && ok "and automatic NUMA balancing is not" ||
+	if [ "$(cat /proc/sys/kernel/numa_balancing)" = 0 ]; then
+		ok "and automatic NUMA balancing is not"
+	else
 		bad "giving DAMON_STAT back gave kernel.numa_balancing back too"
+	fi
 	rm /etc/ember/policy.d/90-test.json
 	systemctl reload emberd
 	wait_damon N "and off again"
@@ -180,7 +197,11 @@ if [ -e $damon ]; then
 		[ "$(nr_put_back)" -gt "$before" ] && break
 		sleep 0.1
 	done
-	[ "$(nr_put_back)" -gt "$before" ] && ok "the helper is killed: it is put back" || bad "a killed helper left DAMON_STAT off"
+	if [ "$(nr_put_back)" -gt "$before" ]; then
+		ok "the helper is killed: it is put back"
+	else
+		bad "a killed helper left DAMON_STAT off"
+	fi
 	wait_damon N "and taken again"
 	systemctl kill -s KILL emberd
 	wait_damon Y "emberd is killed: it is put back"

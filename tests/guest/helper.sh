@@ -32,7 +32,7 @@ hold() { # REQUEST: a client that asks once and stays; sets $client
 	setpriv --reuid=ember --regid=ember --clear-groups $ask --hold "$1" >/tmp/answer &
 	client=$!
 	for _ in {1..100}; do
-		[ "$(cat /tmp/answer 2>/dev/null | wc -l)" -gt "$(tr -cd , <<<"$1" | wc -c)" ] && break
+		[ "$(wc -l 2>/dev/null </tmp/answer || echo 0)" -gt "$(tr -cd , <<<"$1" | wc -c)" ] && break
 		sleep 0.1
 	done
 }
