@@ -89,8 +89,25 @@ int ember_proc_parse_cgroup(const char *text, char *ret, size_t size)
 	}
 	if (!path)
 		return -ENOENT;
+	/* Cut off it would match what it is not, and not match what it is. */
+	if (strcspn(path + 3, "\n") >= size)
+		return -ENAMETOOLONG;
 	snprintf(ret, size, "%.*s", (int)strcspn(path + 3, "\n"), path + 3);
 	return 0;
+}
+
+void ember_proc_parse_exe(const char *link, ssize_t len, char *ret, size_t size)
+{
+	static const char deleted[] = " (deleted)";
+	ssize_t end = len - (ssize_t)strlen(deleted);
+
+	ret[0] = 0;
+	if (len <= 0 || (size_t)len >= size)
+		return;
+	if (end >= 0 && !memcmp(link + end, deleted, strlen(deleted)))
+		return;
+	memcpy(ret, link, len);
+	ret[len] = 0;
 }
 
 int ember_proc_read(const char *proc_root, uint32_t tgid, struct ember_proc *ret)
@@ -112,8 +129,8 @@ int ember_proc_read(const char *proc_root, uint32_t tgid, struct ember_proc *ret
 	if (read_small(path, text, sizeof(text)) > 0)
 		ember_proc_parse_cgroup(text, proc.cgroup, sizeof(proc.cgroup));
 	snprintf(path, sizeof(path), "%s/%u/exe", proc_root, tgid);
-	n = readlink(path, proc.exe, sizeof(proc.exe) - 1);
-	proc.exe[n < 0 ? 0 : n] = 0;
+	n = readlink(path, text, sizeof(text));
+	ember_proc_parse_exe(text, n, proc.exe, sizeof(proc.exe));
 	*ret = proc;
 	return 0;
 }

@@ -13,9 +13,9 @@
 
 struct ember_proc {
 	char comm[16];
-	char exe[256];         /* "" if it cannot be read: matches only "any" */
-	char cgroup[256];      /* path below the cgroup root */
-	uint32_t uid;          /* 0 if it runs with several */
+	char exe[256];	  /* "" if deleted, too long, not readable: matches only "any" */
+	char cgroup[256]; /* path below the cgroup root; "" likewise */
+	uint32_t uid; /* 0 if it runs with several */
 	uint64_t rss_bytes;    /* 0: a kernel thread or a zombie */
 	uint16_t mems_allowed; /* bit i: node i */
 };
@@ -23,9 +23,13 @@ struct ember_proc {
 /* 0, -ESRCH (gone), -errno. *ret is filled only on success. */
 int ember_proc_read(const char *proc_root, uint32_t tgid, struct ember_proc *ret);
 
-/* Parts of the above, pure: the text of /proc/PID/status and /proc/PID/cgroup. */
+/*
+ * Parts of the above, pure: the text of /proc/PID/status and /proc/PID/cgroup, and what
+ * readlink() says of /proc/PID/exe (@len may be an error; "" if nothing is known for sure).
+ */
 int ember_proc_parse_status(const char *text, struct ember_proc *ret);
 int ember_proc_parse_cgroup(const char *text, char *ret, size_t size);
+void ember_proc_parse_exe(const char *link, ssize_t len, char *ret, size_t size);
 
 /* A thread's line in /proc/PID/task/TID/stat: where it last ran, and for how long in all. */
 struct ember_thread_time {
