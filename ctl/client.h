@@ -7,7 +7,7 @@
 
 #include <systemd/sd-varlink.h>
 
-#define CLIENT_SOCKET "/run/ember/status.sock"
+#define CLIENT_SOCKET "/run/ember/daemon/status.sock"
 #define CLIENT_TIMEOUT_S 5
 
 /* 0; -ENOENT or -ECONNREFUSED: no daemon listens there; or another errno. */

@@ -19,6 +19,7 @@
 
 #include "aging.h"
 #include "balancing.h"
+#include "capability.h"
 #include "engine.h"
 #include "lease.h"
 #include "log.h"
@@ -28,6 +29,10 @@
 
 #define USEC_PER_SEC 1000000ULL
 #define NSEC_PER_SEC 1000000000ULL
+
+/* One emberd a machine, whatever --runtime-dir says: so this path is fixed. */
+#define LOCK_DIR EMBER_RUNTIME_DIR
+#define LOCK_PATH LOCK_DIR "/emberd.lock"
 
 /* The engine looks up at least after every call of the kernel side (20 ms) and move result. */
 #define HEARTBEAT_LIMIT_NS (20 * NSEC_PER_SEC)
@@ -108,9 +113,28 @@ static enum ember_exit explain(enum ember_engine_reason reason, enum ember_sampl
 	case EMBER_ENGINE_SAMPLER:
 		return explain_sampler(sampler);
 	default:
+		if (error == -EPERM || error == -EACCES) {
+			log_err("cannot start: the kernel refuses (%s) although all capabilities "
+				"are there: a container, another user namespace, or a security "
+				"module? Run emberd on the machine itself",
+				strerror(-error));
+			return EMBER_EXIT_PRIVILEGE;
+		}
 		log_err("cannot start: %s", strerror(-error));
-		return error == -EPERM ? EMBER_EXIT_PRIVILEGE : EMBER_EXIT_FAILURE;
+		return EMBER_EXIT_FAILURE;
 	}
+}
+
+/* 0, or -EPERM: said which capability is missing. */
+static int check_capabilities(void)
+{
+	char missing[128];
+
+	ember_capability_missing(ember_capability_effective(), missing, sizeof(missing));
+	if (!missing[0])
+		return 0;
+	log_err("missing: %s. Start emberd with \"systemctl start emberd\", or as root", missing);
+	return -EPERM;
 }
 
 /* --- events ---------------------------------------------------------------------------------- */
@@ -136,7 +160,7 @@ static void take_policy(struct ember_daemon *d, struct ember_policy *policy)
 static int on_reload(sd_event_source *source, const struct signalfd_siginfo *si, void *userdata)
 {
 	struct ember_daemon *d = userdata;
-	struct ember_policy_error error;
+	struct ember_policy_error error = {"not enough memory for the policy"};
 	struct ember_policy *policy;
 	int r;
 
@@ -239,16 +263,22 @@ static int add_events(struct ember_daemon *d)
 	return sd_event_set_watchdog(d->event, true);
 }
 
+static int make_directory(const char *path)
+{
+	return mkdir(path, 0755) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 /* Only while the lock is held may anything of the machine be changed. */
-static int take_lock(const char *runtime_dir)
+static int take_lock(void)
 {
 	_cleanup_close_ int fd = -1;
-	char path[PATH_MAX];
+	int r = make_directory(EMBER_RUN_DIR);
 
-	if (mkdir(runtime_dir, 0755) < 0 && errno != EEXIST)
-		return -errno;
-	snprintf(path, sizeof(path), "%s/emberd.lock", runtime_dir);
-	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (r == 0)
+		r = make_directory(LOCK_DIR);
+	if (r < 0)
+		return r;
+	fd = open(LOCK_PATH, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -287,7 +317,9 @@ static enum ember_exit run(struct ember_daemon *d, struct ember_policy *policy)
 		return EMBER_EXIT_FAILURE;
 	hold_settings(d);
 	snprintf(path, sizeof(path), "%s/status.sock", d->options->runtime_dir);
-	r = ember_status_server_new(d->event, path, get_status, d, &d->status_server);
+	r = make_directory(d->options->runtime_dir);
+	if (r == 0)
+		r = ember_status_server_new(d->event, path, get_status, d, &d->status_server);
 	if (r < 0) {
 		log_err("cannot listen on %s: %s", path, strerror(-r));
 		return EMBER_EXIT_FAILURE;
@@ -303,7 +335,7 @@ enum ember_exit ember_daemon_run(const struct ember_options *options)
 {
 	static struct ember_daemon d; /* large */
 	_cleanup_close_ int lock = -1;
-	struct ember_policy_error error;
+	struct ember_policy_error error = {"not enough memory for the policy"};
 	struct ember_policy *policy;
 	enum ember_exit status;
 	int r;
@@ -322,13 +354,16 @@ enum ember_exit ember_daemon_run(const struct ember_options *options)
 		ember_policy_free(policy);
 		return EMBER_EXIT_OK;
 	}
-	lock = take_lock(options->runtime_dir);
+	if (check_capabilities() < 0) {
+		ember_policy_free(policy);
+		return EMBER_EXIT_PRIVILEGE;
+	}
+	lock = take_lock();
 	if (lock < 0) {
 		if (lock == -EWOULDBLOCK)
-			log_err("another emberd runs (it holds %s/emberd.lock): stop it first",
-				options->runtime_dir);
+			log_err("another emberd runs (it holds " LOCK_PATH "): stop it first");
 		else
-			log_err("cannot use %s: %s", options->runtime_dir, strerror(-lock));
+			log_err("cannot lock " LOCK_PATH ": %s", strerror(-lock));
 		ember_policy_free(policy);
 		return lock == -EWOULDBLOCK ? EMBER_EXIT_RUNNING : EMBER_EXIT_FAILURE;
 	}

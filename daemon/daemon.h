@@ -8,6 +8,10 @@
 
 #include <stdbool.h>
 
+/* The first belongs to root and holds policy.d, the second to the daemon's user. */
+#define EMBER_RUN_DIR "/run/ember"
+#define EMBER_RUNTIME_DIR EMBER_RUN_DIR "/daemon"
+
 /* Exit statuses; emberd(8) lists them. */
 enum ember_exit {
 	EMBER_EXIT_OK = 0,
@@ -24,8 +28,8 @@ enum ember_exit {
 
 struct ember_options {
 	const char *const *policy_dirs; /* NULL-terminated */
-	const char *runtime_dir;        /* "/run/ember" */
-	const char *helper_socket;      /* "/run/ember-helper/socket" */
+	const char *runtime_dir;	/* of the status socket: EMBER_RUNTIME_DIR */
+	const char *helper_socket;	/* "/run/ember-helper/socket" */
 	bool observe_only;
 	bool check_only; /* parse the policy and end */
 };

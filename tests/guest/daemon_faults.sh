@@ -63,7 +63,6 @@ wait_balancing() { # VALUE: the helper is started on demand and takes its time
 
 systemd-sysusers
 systemctl daemon-reload
-mkdir -p /run/ember
 
 if [ "${1-}" = one-tier ]; then
 	modprobe ember
@@ -107,14 +106,23 @@ expect 0 'ok' "checking the policy" emberd --check
 rmmod ember 2>/dev/null
 expect 11 'not loaded.*modprobe ember' "no module" emberd
 modprobe ember
-expect 16 '(CAP_|privilege|permitted)' "no capabilities" \
+expect 16 'missing: CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYS_NICE, CAP_NET_ADMIN\. Start emberd with' "no capabilities" \
 	setpriv --reuid 65534 --clear-groups --inh-caps=-all --bounding-set=-all emberd --runtime-dir /tmp
+expect 16 'missing: CAP_SYS_NICE\. Start emberd with' "one capability missing" setpriv --bounding-set=-sys_nice emberd
 nothing_left "after refusals"
 
 # As a service.
 echo 1 >/proc/sys/kernel/numa_balancing
+mkdir -p /run/ember/policy.d
+echo '{"version": 1, "rules": [{"name": "from run", "match": {"comm": "hotset"}}]}' >/run/ember/policy.d/10-run.json
 systemctl start emberd || bad "the service does not start: $(journalctl -u emberd -o cat | tail -n 3)"
 expect 15 'another emberd' "a second emberd" emberd
+expect 15 'another emberd' "a second emberd with a directory of its own" emberd --runtime-dir /tmp/other
+if systemctl is-active -q emberd && emberctl status >/dev/null; then
+	ok "the first one goes on"
+else
+	bad "the first emberd suffered"
+fi
 wait_balancing 0
 balancing_is 0 "automatic NUMA balancing is off while it is in the way"
 
@@ -141,6 +149,16 @@ wait_balancing 1
 balancing_is 1 "a good policy (\"leave\") takes effect: the sysctl is given back"
 rm /etc/ember/policy.d/90-test.json
 systemctl reload emberd
+wait_balancing 0
+
+# The administrator's policy in /run: in force (below, by the rule's name), and no service takes it away.
+systemctl restart emberd
+in_run=$(stat -c '%U %a' /run/ember /run/ember/policy.d /run/ember/policy.d/10-run.json | paste -sd,)
+if [ "$in_run" = 'root 755,root 755,root 644' ]; then
+	ok "/run/ember/policy.d outlives a restart and belongs to root"
+else
+	bad "/run/ember, policy.d and the file after a restart: expected root's, saw $in_run"
+fi
 wait_balancing 0
 
 # Stop, and kill at any moment.
@@ -211,17 +229,60 @@ if [ -e $damon ]; then
 else
 	ok "no DAMON_STAT in this kernel: nothing of it to borrow"
 fi
-for delay in 0.3 1.1 2.7 4.9; do
+promoted() { # pages, by the books of the emberd that runs
+	emberctl status --json 2>/dev/null | python3 -c '
+import json, sys
+print(sum(m["applied_pages"] for m in json.load(sys.stdin)["moves"]))' 2>/dev/null || echo 0
+}
+rule_of_load() {
+	emberctl status --json 2>/dev/null | python3 -c '
+import json, sys
+print([p["rule"] for p in json.load(sys.stdin)["processes"] if p["comm"] == "hotset"])' 2>/dev/null
+}
+# First by time alone, which hits it while it starts; then when it is at work, which is asserted.
+for delay in 0.3 1.1 attached moving; do
 	systemctl start --no-block emberd
-	sleep "$delay"
+	case $delay in
+	attached)
+		for _ in $(seq 300); do
+			[ "$(bpftool prog list | grep -c 'name ember_')" -gt 0 ] && break
+			sleep 0.1
+		done
+		progs=$(bpftool prog list | grep -c 'name ember_')
+		if [ "$progs" -gt 0 ]; then
+			ok "programs are attached before the kill: $progs"
+		else
+			bad "no program attached within 30 s"
+		fi
+		;;
+	moving)
+		for _ in $(seq 120); do
+			[ "$(promoted)" -gt 0 ] && break
+			sleep 0.5
+		done
+		moved=$(promoted) rule=$(rule_of_load)
+		if [ "$moved" -gt 0 ]; then
+			ok "pages moved before the kill: $moved"
+		else
+			bad "no page moved within 60 s"
+		fi
+		if [ "$rule" = "['from run']" ]; then
+			ok "the rule in /run/ember/policy.d is in force"
+		else
+			bad "the rule in force: expected \"from run\", saw $rule"
+		fi
+		;;
+	*) sleep "$delay" ;;
+	esac
 	systemctl kill -s KILL emberd
 	systemctl stop emberd
 	systemctl reset-failed emberd 2>/dev/null
 	wait_ended
-	nothing_left "after kill -9, $delay s after the start"
+	nothing_left "after kill -9, at $delay"
 	wait_balancing 1
-	[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] || bad "kill -9 after $delay s left the sysctl changed"
-	[ ! -e $damon ] || wait_damon Y "kill -9 after $delay s leaves DAMON_STAT on"
+	[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] || bad "kill -9 at $delay left the sysctl changed"
+	[ ! -e $damon ] || wait_damon Y "kill -9 at $delay leaves DAMON_STAT on"
 done
 kill $load
+rm -r /run/ember/policy.d
 exit $failed

@@ -2,165 +2,167 @@
 #include "check.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
+#include "capability.h"
 #include "proc.h"
-#include "process.h"
 
-#define TGID 42
-
-static char root[32];
-
-static void make_dirs(void)
+static void test_status(void **state)
 {
-	char path[128];
-
-	strcpy(root, "/tmp/ember-proc-XXXXXX");
-	assert_non_null(mkdtemp(root));
-	snprintf(path, sizeof(path), "%s/%d", root, TGID);
-	assert_int_equal(mkdir(path, 0755), 0);
-	strcat(path, "/task");
-	assert_int_equal(mkdir(path, 0755), 0);
-}
-
-static void remove_dirs(void)
-{
-	char command[64];
-
-	snprintf(command, sizeof(command), "rm -r %s", root);
-	assert_int_equal(system(command), 0);
-}
-
-/* As the kernel writes it; fields 3 to 52. */
-static void stat_text(char *text, size_t size, const char *comm, unsigned int cpu,
-		      unsigned long ticks)
-{
-	snprintf(text, size,
-		 "43 (%s) R 1 43 43 0 -1 4194304 100 0 0 0 %lu 3 0 0 20 0 1 0 12345 1000 200 "
-		 "18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 %u 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-		 comm, ticks - 3, cpu);
-}
-
-static void add_thread(unsigned int tid, const char *comm, unsigned int cpu, unsigned long ticks)
-{
-	char path[128], text[512];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%d/task/%u", root, TGID, tid);
-	assert_int_equal(mkdir(path, 0755), 0);
-	strcat(path, "/stat");
-	f = fopen(path, "w");
-	assert_non_null(f);
-	stat_text(text, sizeof(text), comm, cpu, ticks);
-	assert_true(fputs(text, f) >= 0);
-	fclose(f);
-}
-
-/* CPUs 0 and 1 on node 0, 2 and 3 on node 1, the others offline. */
-static struct ember_topology two_sockets(void)
-{
-	struct ember_topology t = {.cpu_nodes = 3};
-
-	memset(t.cpu_node, EMBER_NO_NODE, sizeof(t.cpu_node));
-	for (unsigned int cpu = 0; cpu < 4; cpu++)
-		t.cpu_node[cpu] = cpu / 2;
-	return t;
-}
-
-static void test_stat_is_parsed(void **state)
-{
-	static const char *const comms[] = {"cat", "a) R 1 (b", ") ) )", "", "x y z"};
-	struct ember_thread_time thread;
-	char text[512];
+	struct ember_proc proc;
 
 	(void)state;
-	for (size_t i = 0; i < NR(comms); i++) {
-		stat_text(text, sizeof(text), comms[i], 5, 1234);
-		assert_int_equal(ember_proc_parse_stat(text, &thread), 0);
-		assert_int_equal(thread.cpu, 5);
-		assert_int_equal(thread.ticks, 1234);
-	}
-	for (size_t len = 0; len < 90; len++) { /* cut short before the CPU */
-		stat_text(text, sizeof(text), "cat", 5, 1234);
-		text[len] = 0;
-		assert_int_equal(ember_proc_parse_stat(text, &thread), -EINVAL);
+	assert_int_equal(
+	    ember_proc_parse_status("Name:\tredis-server\nUmask:\t0077\nUid:\t107\t107\t107\t107\n"
+				    "VmRSS:\t    2048 kB\nMems_allowed:\t00000000,00000003\n"
+				    "Mems_allowed_list:\t0-1\n",
+				    &proc),
+	    0);
+	assert_string_equal(proc.comm, "redis-server");
+	assert_int_equal(proc.uid, 107);
+	assert_int_equal(proc.rss_bytes, 2 << 20);
+	assert_int_equal(proc.mems_allowed, 3);
+	/* a kernel thread, and a kernel without cpusets */
+	assert_int_equal(ember_proc_parse_status("Name:\tkthreadd\nUid:\t0\t0\t0\t0\n", &proc), 0);
+	assert_int_equal(proc.rss_bytes, 0);
+	assert_int_equal(proc.mems_allowed, UINT16_MAX);
+	assert_int_equal(ember_proc_parse_status("Name:\tx\n", &proc), -EINVAL);
+	assert_int_equal(ember_proc_parse_status("", &proc), -EINVAL);
+}
+
+/* What runs with more rights than its user belongs to root: nothing of it is told to him. */
+static void test_owner(void **state)
+{
+	static const char *const mixed[] = {"1000\t0\t0\t0", "1000\t1000\t0\t1000", "1000\t1000\t1000\t0",
+					    "0\t1000\t1000\t1000", "1000\t1000", ""};
+	struct ember_proc proc;
+	char text[128];
+
+	(void)state;
+	for (size_t i = 0; i < NR(mixed); i++) {
+		snprintf(text, sizeof(text), "Name:\tx\nUid:\t%s\n", mixed[i]);
+		assert_int_equal(ember_proc_parse_status(text, &proc), 0);
+		assert_int_equal(proc.uid, 0);
 	}
 }
 
-static void test_home_of_one_socket(void **state)
+static void test_cgroup(void **state)
 {
-	struct ember_topology t = two_sockets();
+	char path[16];
 
 	(void)state;
-	make_dirs();
-	add_thread(42, "main", 1, 10); /* started it and sleeps since */
-	add_thread(43, "worker", 2, 500);
-	add_thread(44, "worker", 3, 500);
-	assert_int_equal(ember_proc_home(root, TGID, &t), 1);
-	remove_dirs();
+	assert_int_equal(ember_proc_parse_cgroup("0::/a.slice\n", path, sizeof(path)), 0);
+	assert_string_equal(path, "/a.slice");
+	assert_int_equal(ember_proc_parse_cgroup("4:cpu:/v1\n0::/b\n", path, sizeof(path)), 0);
+	assert_string_equal(path, "/b");
+	assert_int_equal(ember_proc_parse_cgroup("4:cpu:/v1\n", path, sizeof(path)), -ENOENT);
+	assert_int_equal(ember_proc_parse_cgroup("0::/23456789012345\n", path, sizeof(path)), 0);
+	/* one more: cut off it would be another cgroup */
+	path[0] = 0;
+	assert_int_equal(ember_proc_parse_cgroup("0::/234567890123456\n", path, sizeof(path)),
+			 -ENAMETOOLONG);
+	assert_string_equal(path, "");
 }
 
-static void test_no_home_on_two_sockets(void **state)
-{
-	struct ember_topology t = two_sockets();
-
-	(void)state;
-	make_dirs();
-	add_thread(42, "main", 1, 100);
-	add_thread(43, "worker", 0, 500);
-	add_thread(44, "worker", 2, 500);
-	assert_int_equal(ember_proc_home(root, TGID, &t), EMBER_NO_NODE);
-	remove_dirs();
-}
-
-static void test_no_home_without_threads_or_nodes(void **state)
-{
-	struct ember_topology t = two_sockets();
-
-	(void)state;
-	assert_int_equal(ember_proc_home("/nonexistent", TGID, &t), EMBER_NO_NODE);
-	make_dirs();
-	assert_int_equal(ember_proc_home(root, TGID, &t), EMBER_NO_NODE);
-	add_thread(42, "main", 7, 100);      /* an offline CPU */
-	add_thread(43, "main", 100000, 100); /* more CPUs than we know */
-	assert_int_equal(ember_proc_home(root, TGID, &t), EMBER_NO_NODE);
-	remove_dirs();
-}
-
-/* The first look counts at once, later ones when they agree. */
-static void test_home_is_changed_by_two_looks(void **state)
+static void test_exe(void **state)
 {
 	static const struct {
-		uint8_t seen;
-		uint8_t home;
-	} looks[] = {{0, 0},
-		     {1, 0},
-		     {0, 0},
-		     {1, 0},
-		     {1, 1},
-		     {EMBER_NO_NODE, 1},
-		     {0, 1},
-		     {EMBER_NO_NODE, 1},
-		     {EMBER_NO_NODE, EMBER_NO_NODE},
-		     {1, 1}};
-	struct ember_process process = {.home = EMBER_NO_NODE, .home_seen = EMBER_NO_NODE};
+		const char *link, *exe;
+	} cases[] = {
+	    {"/usr/bin/db", "/usr/bin/db"},
+	    {"/usr/bin/db (deleted)", ""},
+	    {"/usr/bin/(deleted)", "/usr/bin/(deleted)"},
+	    {"/34567890123456789012345678901", "/34567890123456789012345678901"},
+	    {"/345678901234567890123456789012", "/345678901234567890123456789012"},
+	    {"/3456789012345678901234567890123", ""}, /* too long by one */
+	};
+	char exe[32];
 
 	(void)state;
-	for (size_t i = 0; i < NR(looks); i++) {
-		ember_process_note_home(&process, looks[i].seen);
-		assert_int_equal(process.home, looks[i].home);
+	for (size_t i = 0; i < NR(cases); i++) {
+		ember_proc_parse_exe(cases[i].link, strlen(cases[i].link), exe, sizeof(exe));
+		assert_string_equal(exe, cases[i].exe);
 	}
+	ember_proc_parse_exe("x", -1, exe, sizeof(exe));
+	assert_string_equal(exe, "");
+}
+
+/* The real /proc: this process, a deleted program, a process that is gone. */
+static void test_read(void **state)
+{
+	char copy[] = "/tmp/ember-proc.XXXXXX", command[128];
+	struct ember_proc proc;
+	int fd = mkstemp(copy);
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(ember_proc_read("/proc", getpid(), &proc), 0);
+	assert_string_equal(proc.comm, "proc");
+	assert_non_null(strstr(proc.exe, "/tests/unit/daemon/proc"));
+	assert_true(proc.rss_bytes > 100000);
+	assert_true(fd >= 0);
+	close(fd);
+	snprintf(command, sizeof(command), "cp /bin/sleep %s && chmod 755 %s", copy, copy);
+	assert_int_equal(system(command), 0);
+	pid = fork();
+	if (!pid) {
+		execl(copy, copy, "60", NULL);
+		_exit(1);
+	}
+	do /* until exec */
+		assert_int_equal(ember_proc_read("/proc", pid, &proc), 0);
+	while (strcmp(proc.exe, copy));
+	unlink(copy);
+	assert_int_equal(ember_proc_read("/proc", pid, &proc), 0);
+	assert_string_equal(proc.exe, "");
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	assert_int_equal(ember_proc_read("/proc", pid, &proc), -ESRCH);
+}
+
+static void count(uint32_t tgid, void *userdata)
+{
+	*(unsigned int *)userdata += tgid == (uint32_t)getpid();
+}
+
+static void test_for_each(void **state)
+{
+	unsigned int nr = 0;
+
+	(void)state;
+	assert_int_equal(ember_proc_for_each("/proc", count, &nr), 0);
+	assert_int_equal(nr, 1);
+	assert_int_equal(ember_proc_for_each("/nonexistent", count, &nr), -ENOENT);
+}
+
+static void test_capabilities(void **state)
+{
+	char names[128], few[12];
+
+	(void)state;
+	ember_capability_missing(UINT64_MAX, names, sizeof(names));
+	assert_string_equal(names, "");
+	ember_capability_missing(UINT64_MAX & ~(1ULL << 39) & ~(1ULL << 23), names, sizeof(names));
+	assert_string_equal(names, "CAP_BPF, CAP_SYS_NICE");
+	ember_capability_missing(0, names, sizeof(names));
+	assert_string_equal(names, "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYS_NICE, CAP_NET_ADMIN");
+	ember_capability_missing(0, few, sizeof(few)); /* cut, and no further */
+	assert_string_equal(few, "CAP_BPF, CA");
+	assert_true(ember_capability_parse("Name:\tx\nCapPrm:\t0\nCapEff:\t000000c000881000\n") ==
+		    0xc000881000);
+	assert_int_equal(ember_capability_parse("Name:\tx\n"), 0);
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_stat_is_parsed),
-	    cmocka_unit_test(test_home_of_one_socket),
-	    cmocka_unit_test(test_no_home_on_two_sockets),
-	    cmocka_unit_test(test_no_home_without_threads_or_nodes),
-	    cmocka_unit_test(test_home_is_changed_by_two_looks),
+		cmocka_unit_test(test_status), cmocka_unit_test(test_owner),
+		cmocka_unit_test(test_cgroup), cmocka_unit_test(test_exe),
+		cmocka_unit_test(test_read),   
+		cmocka_unit_test(test_for_each), cmocka_unit_test(test_capabilities),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
