@@ -13,9 +13,15 @@
  *  1. Advance context.tlb_gen. The increment is a full barrier and comes after
  *     the bits were cleared. A CPU that switches to this mm later finds its own
  *     generation behind and flushes what it kept under a PCID.
- *  2. Interrupt the CPUs in mm_cpumask and drop their user translations. A CPU
- *     sets itself in the mask before it reads tlb_gen (switch_mm_irqs_off()), so
+ *  2. Interrupt the CPUs in mm_cpumask and drop the translations of this mm there. A
+ *     CPU sets itself in the mask before it reads tlb_gen (switch_mm_irqs_off()), so
  *     it is either seen here or sees the new generation.
+ *
+ * A CPU whose current task has another mm, or none, drops nothing: what other
+ * processes have cached is not ours to throw away. It may be in the mask all the same
+ * (lazily, under a kernel thread; from 6.14 on also long after it left). Before it
+ * runs in this mm again it passes switch_mm_irqs_off() and compares generations there,
+ * when it comes from another mm and when it comes out of lazy mode.
  *
  * The handler does not record the generation in the CPU's cpu_tlbstate (not
  * visible to modules). The next flush that the kernel itself sends therefore finds
@@ -24,13 +30,14 @@
  *
  * Global ASIDs (INVLPGB, 7.x on AMD): a CPU that left such a process keeps its
  * entries, is not in the mask and does not compare generations when it comes
- * back. Then every online CPU is interrupted.
+ * back. Then every online CPU is interrupted and drops everything.
  *
  * Known limit: PCID without INVPCID (before Haswell) and page table isolation
  * together. Reloading CR3 drops only the kernel's half of the entries there, and
  * bits are as inexact as without a flush.
  */
 #include <linux/mm_types.h>
+#include <linux/sched.h>
 #include <linux/smp.h>
 
 #include <asm/invpcid.h>
@@ -39,15 +46,37 @@
 
 #include "flush.h"
 
+struct flush {
+	struct mm_struct *mm;
+	bool global_asid;
+	atomic_t nr_cpus;
+};
+
+/*
+ * Drops what belongs to the address space in use on this CPU: reading CR3 does not
+ * return the bit that keeps translations. With page table isolation user mode runs
+ * under a PCID of its own, and what was cached under that one must go too.
+ */
+static void flush_used_mm(void)
+{
+	unsigned long cr3 = __read_cr3();
+
+	write_cr3(cr3);
+	if (boot_cpu_has(X86_FEATURE_PTI) && boot_cpu_has(X86_FEATURE_PCID) &&
+	    boot_cpu_has(X86_FEATURE_INVPCID))
+		invpcid_flush_single_context((cr3 & X86_CR3_PCID_MASK) |
+					     BIT(X86_CR3_PTI_PCID_USER_BIT));
+}
+
 static void flush_this_cpu(void *info)
 {
-	atomic_t *nr_cpus = info;
+	struct flush *flush = info;
 
-	if (boot_cpu_has(X86_FEATURE_INVPCID))
+	atomic_inc(&flush->nr_cpus);
+	if (flush->global_asid && boot_cpu_has(X86_FEATURE_INVPCID))
 		invpcid_flush_all_nonglobals();
-	else
-		write_cr3(__read_cr3());
-	atomic_inc(nr_cpus);
+	else if (current->mm == flush->mm)
+		flush_used_mm();
 }
 
 static bool has_global_asid(struct mm_struct *mm)
@@ -65,14 +94,14 @@ static bool has_global_asid(struct mm_struct *mm)
  *
  * May sleep only as smp_call_function does (interrupts on, no spinlock held).
  *
- * Return: number of CPUs that dropped their translations.
+ * Return: number of CPUs that were interrupted.
  */
 unsigned int ember_flush_mm(struct mm_struct *mm)
 {
-	atomic_t nr_cpus = ATOMIC_INIT(0);
+	struct flush flush = { .mm = mm, .global_asid = has_global_asid(mm) };
 
 	atomic64_inc_return(&mm->context.tlb_gen);
-	on_each_cpu_mask(has_global_asid(mm) ? cpu_online_mask : mm_cpumask(mm), flush_this_cpu,
-			 &nr_cpus, true);
-	return atomic_read(&nr_cpus);
+	on_each_cpu_mask(flush.global_asid ? cpu_online_mask : mm_cpumask(mm), flush_this_cpu,
+			 &flush, true);
+	return atomic_read(&flush.nr_cpus);
 }
