@@ -15,6 +15,12 @@
 
 #include "target.h"
 
+/*
+ * When a thread that is not the leader execs, it becomes the leader and inherits the
+ * start time. The old leader's task, if it was found before, still carries the old
+ * identity, but its signal_struct leads to the new image: so it must still be its own
+ * leader. de_thread() changes that before exec_update_lock is taken for the new mm.
+ */
 static bool is_target(const struct task_struct *leader, const struct ember_target *target)
 {
 	return leader->start_boottime == target->start_ns &&
