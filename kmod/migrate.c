@@ -77,10 +77,34 @@ void ember_batch_free(struct ember_batch *batch)
 	kvfree(batch);
 }
 
+/*
+ * Pages of the node above its zones' high watermarks. Without reclaim an allocation
+ * may go down to the min watermark, and whoever allocates next wakes kswapd; once
+ * awake, kswapd works until the high one, so every page that is taken below that is
+ * a page that it reclaims. Free pages are counted with a small error per CPU.
+ */
+static unsigned long room_on(int nid)
+{
+	unsigned long kept, free, room = 0;
+
+	for (unsigned int i = 0; i <= gfp_zone(DST_GFP); i++) {
+		struct zone *zone = &NODE_DATA(nid)->node_zones[i];
+
+		if (!populated_zone(zone))
+			continue;
+		kept = high_wmark_pages(zone) + zone->lowmem_reserve[gfp_zone(DST_GFP)];
+		free = zone_page_state(zone, NR_FREE_PAGES);
+		room += free > kept ? free - kept : 0;
+	}
+	return room;
+}
+
 static void stock_spares(struct ember_batch *batch, unsigned int nr)
 {
 	unsigned int some, have;
 
+	if (batch->nr_spare < nr)
+		nr = min_t(unsigned long, nr, batch->nr_spare + room_on(batch->look.nid));
 	while (batch->nr_spare < nr) {
 		some = min(nr, batch->nr_spare + BULK_PAGES);
 		have = ember_alloc_pages_bulk(DST_GFP, batch->look.nid, some, batch->spare);

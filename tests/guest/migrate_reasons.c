@@ -471,9 +471,28 @@ static long free_kib(int node)
 	return kib;
 }
 
-/* From the larger node, more than is free on the smaller one. */
+/* A counter of /proc/vmstat, or the sum of those whose names begin so. */
+static unsigned long vmstat(const char *prefix)
+{
+	FILE *file = fopen("/proc/vmstat", "re");
+	unsigned long sum = 0, value;
+	char name[64];
+
+	while (file && fscanf(file, "%63s %lu", name, &value) == 2)
+		if (!strncmp(name, prefix, strlen(prefix)))
+			sum += value;
+	if (file)
+		fclose(file);
+	return sum;
+}
+
+/*
+ * From the larger node, more than is free on the smaller one; and then some more, for
+ * which nobody must reclaim.
+ */
 static void no_memory(void)
 {
+	unsigned long kswapd = vmstat("pgscan_kswapd"), stalls = vmstat("allocstall");
 	int small = free_kib(0) < free_kib(1) ? 0 : 1;
 	size_t count[EMBER_OUTCOME_MAX + 1] = {0};
 	size_t nr = (size_t)free_kib(small) / 4 + 16384, done;
@@ -485,6 +504,11 @@ static void no_memory(void)
 	expect(count[EMBER_OUTCOME_NO_MEMORY] > 0,
 	       "%-13s node %d filled up: want some of the last 4096 pages, saw %zu after %zu moved",
 	       "no-memory", small, count[EMBER_OUTCOME_NO_MEMORY], done - 4096);
+	for (unsigned int i = 0; i < 8; i++)
+		ask(area + (nr - 4096) * PAGE_BYTES, 4096, (uint32_t)small, count);
+	expect(vmstat("pgscan_kswapd") == kswapd && vmstat("allocstall") == stalls,
+	       "pages that kswapd looked at, and waits for memory: want none, saw %lu and %lu",
+	       vmstat("pgscan_kswapd") - kswapd, vmstat("allocstall") - stalls);
 	expect(!area_check(area, nr, SEED), "contents: want 0 bad pages, saw %zu",
 	       area_check(area, nr, SEED));
 	munmap(area, nr * PAGE_BYTES);
