@@ -429,6 +429,8 @@ static void fetch_lost(struct ember_genl *genl)
 		if (r == -ENOENT && genl->nr_results < EMBER_CREDITS)
 			genl->results[genl->nr_results++] =
 			    (struct ember_genl_result){.id = id, .status = -ENOENT};
+		else if (r < 0 && r != -EINPROGRESS)
+			genl->lost = true; /* not this time: ask again */
 	}
 }
 

@@ -41,7 +41,7 @@ struct ember_client {
 	struct list_head node;
 	struct list_head requests;
 	struct work_struct work;
-	struct sock *sk; /* with a reference; identity only, never used to send */
+	struct sock *sk; /* with a reference; identity, and to report a lost result */
 	refcount_t refs;
 	u32 portid;
 	u32 nr_open;
@@ -107,20 +107,34 @@ static void client_kick(struct ember_client *client)
 		client_put(client);
 }
 
+/*
+ * What netlink does when a message finds no room in the buffer. The socket may be
+ * closed by now; then nobody is left to be woken up.
+ */
+static void report_lost(struct sock *sk)
+{
+	WRITE_ONCE(sk->sk_err, ENOBUFS);
+	sk->sk_error_report(sk);
+}
+
 /* The skb is built under the mutex, where req cannot go away, and sent outside. */
 static void request_finish(struct ember_client *client, struct ember_request *req)
 {
 	struct sk_buff *skb = NULL;
+	bool closed;
 
 	mutex_lock(&clients_mutex);
 	req->state = EMBER_STATE_DONE;
-	if (client->closed)
+	closed = client->closed;
+	if (closed)
 		request_drop(client, req);
 	else
 		skb = ember_genl_result(req);
 	mutex_unlock(&clients_mutex);
 	if (skb)
 		ember_genl_send(skb, client->portid);
+	else if (!closed)
+		report_lost(client->sk);
 }
 
 /* One request per call: with several clients, they take turns. */

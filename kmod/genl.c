@@ -356,8 +356,8 @@ static struct sk_buff *build_result(const struct ember_request *req, u32 portid,
  * ember_genl_result() - the RESULT notification of a request
  * @req: done
  *
- * Return: a message for ember_genl_send(), or NULL when out of memory: then the
- * client learns nothing unasked, but the result is still held.
+ * Return: a message for ember_genl_send(), or NULL when out of memory: the result is
+ * still held, and the client must be told to ask for it.
  */
 struct sk_buff *ember_genl_result(const struct ember_request *req)
 {
