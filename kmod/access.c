@@ -173,12 +173,15 @@ static void count_region(struct scan *scan, enum ember_region_result result)
 /*
  * Scan the part of one region that begins at the cursor, and move the cursor on.
  * @vma: (in/out) an area that ends above the cursor
+ *
+ * Return: false if the region was busy; the cursor stays.
  */
-static void scan_region(struct scan *scan, struct vm_area_struct **vma)
+static bool scan_region(struct scan *scan, struct vm_area_struct **vma)
 {
 	struct ember_scan_req *req = &scan->req;
 	unsigned long base = ALIGN_DOWN(req->cursor, EMBER_REGION_BYTES);
 	unsigned long hi = min_t(unsigned long, base + EMBER_REGION_BYTES, req->end);
+	enum ember_region_result result = EMBER_REGION_EMPTY;
 	struct ember_region_window window;
 	unsigned long next = hi;
 	pmd_t *pmd;
@@ -193,13 +196,17 @@ static void scan_region(struct scan *scan, struct vm_area_struct **vma)
 		if (req->cursor == base && hi - base == EMBER_REGION_BYTES)
 			scan->rec.flags = EMBER_REC_WHOLE;
 		if (pmd)
-			count_region(scan, ember_region_scan(scan->mm, pmd, req->flags, &window,
-							     &scan->rec, &req->nr_unflushed));
+			result = ember_region_scan(scan->mm, pmd, req->flags, &window, &scan->rec,
+						   &req->nr_unflushed);
+		if (result == EMBER_REGION_BUSY)
+			return false;
+		count_region(scan, result);
 	} else if ((*vma)->vm_end > hi) {
 		/* Nothing but an unwanted area from here to its last region. */
 		next = max(hi, ALIGN_DOWN((*vma)->vm_end, EMBER_REGION_BYTES));
 	}
 	req->cursor = min_t(u64, next, req->end);
+	return true;
 }
 
 /* The area that holds the cursor; else the next one, and the cursor moves there. */
@@ -246,7 +253,8 @@ static enum ember_scan_stop scan_chunk(struct scan *scan)
 		}
 		if (req->nr_recs == scan->max_recs)
 			return EMBER_STOP_BUFFER;
-		scan_region(scan, &vma);
+		if (!scan_region(scan, &vma))
+			return EMBER_STOP_LOCK;
 		if (req->nr_tables != before && out_of_time(scan))
 			return req->cursor < req->end ? EMBER_STOP_TIME : EMBER_STOP_DONE;
 	} while (!chunk_over(scan, nr_tables, ++steps));

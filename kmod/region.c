@@ -34,6 +34,12 @@
 #ifndef CONFIG_X86_64
 #error "Accessed bits are changed as x86-64 keeps them; other machines need their own helpers here."
 #endif
+#ifndef CONFIG_PAGE_IDLE_FLAG
+#error "Without PG_young what ember clears would be lost to reclaim; switch CONFIG_PAGE_IDLE_FLAG on."
+#endif
+
+/* Entries that changed before they were locked, in a row, before the region counts as busy. */
+#define ENTRY_TRIES 16
 
 static void clear_young_pte(pte_t *pte)
 {
@@ -130,7 +136,35 @@ static void take_table(pte_t *table, u32 flags, struct ember_region_rec *rec)
 	}
 }
 
-/* Return: false if the entry changed before its table was locked; look again. */
+/* The hardware sets the accessed bit of the entry whenever it walks through it. */
+static bool same_table(pmd_t a, pmd_t b)
+{
+	return !((pmd_val(a) ^ pmd_val(b)) & ~_PAGE_ACCESSED);
+}
+
+/*
+ * A region that the range covers in part keeps its hint: it also speaks for the
+ * pages left out.
+ */
+static bool may_clear_non_leaf(pmd_t pmdval, u32 flags, const struct ember_region_rec *rec)
+{
+	return (flags & EMBER_SCAN_CLEAR) && (rec->flags & EMBER_REC_WHOLE) && pmd_young(pmdval);
+}
+
+/*
+ * The accessed bit of the entry itself is cleared before those of the table: a walk
+ * from the top in between sets both again. The other way round, a page touched in
+ * between would lie below a clear bit and be skipped. A CPU that has the entry in its
+ * paging-structure caches does not walk from the top, and until the flush that follows
+ * it sets the bits of the table only: such a page, if nobody touches the region after
+ * the flush, is found by the next full pass.
+ *
+ * The table's lock and the comparison keep the bit of a migration entry, which means
+ * something else, safe: whoever replaces a table below mmap_lock held for reading
+ * (retraction, PT_RECLAIM) takes the table's lock too.
+ *
+ * Return: false if the entry changed before its table was locked; look again.
+ */
 static bool scan_table(struct mm_struct *mm, pmd_t *pmd, pmd_t pmdval, u32 flags, const u64 *pages,
 		       struct ember_region_rec *rec)
 {
@@ -141,8 +175,10 @@ static bool scan_table(struct mm_struct *mm, pmd_t *pmd, pmd_t pmdval, u32 flags
 	rcu_read_lock();
 	ptl = pte_lockptr(mm, &pmdval);
 	spin_lock(ptl);
-	same = pmd_same(pmdval, pmdp_get_lockless(pmd));
+	same = same_table(pmdval, pmdp_get_lockless(pmd));
 	if (likely(same)) {
+		if (may_clear_non_leaf(pmdval, flags, rec))
+			clear_young_pmd(pmd);
 		table = (pte_t *)pmd_page_vaddr(pmdval);
 		read_table(table, pages, rec);
 		if (plane_weight(rec->young) || (flags & EMBER_SCAN_COLD))
@@ -165,11 +201,15 @@ static bool is_zero_leaf(struct folio *folio)
 static void take_leaf(pmd_t *pmd, u32 flags, struct ember_region_rec *rec)
 {
 	struct ember_memory_cursor cursor;
-	struct folio *folio = page_folio(pmd_page(*pmd));
 	bool young = pmd_young(*pmd);
 	unsigned int w, index;
+	struct folio *folio;
 
-	if (pmd_special(*pmd) || is_zero_leaf(folio))
+	/* A special entry may map what has no struct page. */
+	if (pmd_special(*pmd))
+		return;
+	folio = page_folio(pmd_page(*pmd));
+	if (is_zero_leaf(folio))
 		return;
 	ember_memory_begin(&cursor);
 	index = ember_memory_index(&cursor, pmd_pfn(*pmd));
@@ -212,30 +252,6 @@ static bool is_table(pmd_t pmdval)
 	return pmd_present(pmdval) && !pmd_leaf(pmdval) && !pmd_bad(pmdval);
 }
 
-/*
- * Clear the accessed bit of the entry itself, before those of the table: a walk in
- * between sets both again. The other way round a page touched in between would
- * lie below a clear bit and be skipped until the next full pass. The lock and the
- * comparison keep the bit of a migration entry, which means something else, safe.
- */
-static void clear_non_leaf(struct mm_struct *mm, pmd_t *pmd)
-{
-	spinlock_t *ptl = pmd_lock(mm, pmd);
-
-	if (is_table(*pmd))
-		clear_young_pmd(pmd);
-	spin_unlock(ptl);
-}
-
-/*
- * A region that the range covers in part keeps its hint: it also speaks for the
- * pages left out.
- */
-static bool may_clear_non_leaf(pmd_t pmdval, u32 flags, const struct ember_region_rec *rec)
-{
-	return (flags & EMBER_SCAN_CLEAR) && (rec->flags & EMBER_REC_WHOLE) && pmd_young(pmdval);
-}
-
 static bool may_skip(pmd_t pmdval, u32 flags)
 {
 	return !(flags & (EMBER_SCAN_FULL | EMBER_SCAN_COLD)) && arch_has_hw_nonleaf_pmd_young() &&
@@ -268,33 +284,27 @@ static enum ember_region_result summarise(struct ember_region_rec *rec, u32 flag
  *       page is touched, so no user may have it mapped
  * @nr_cleared: (in/out) advanced by the pages whose bit was cleared
  *
- * Retries until it meets an entry that holds still for the length of a lock.
+ * Return: EMBER_REGION_BUSY if the entry was replaced each time before it could be
+ * locked; nothing has been cleared then.
  */
 enum ember_region_result ember_region_scan(struct mm_struct *mm, pmd_t *pmd, u32 flags,
 					   const struct ember_region_window *window,
 					   struct ember_region_rec *rec, u64 *nr_cleared)
 {
-	for (;;) {
-		pmd_t pmdval = pmdp_get_lockless(pmd);
+	unsigned int try;
 
-		if (is_leaf(pmdval)) {
-			reset_planes(rec);
-			if (scan_leaf(mm, pmd, flags, rec))
-				return summarise(rec, flags, nr_cleared);
-			continue;
-		}
-		if (!is_table(pmdval))
+	for (try = 0; try < ENTRY_TRIES; try++) {
+		pmd_t pmdval = pmdp_get_lockless(pmd);
+		bool leaf = is_leaf(pmdval);
+
+		if (!leaf && !is_table(pmdval))
 			return EMBER_REGION_EMPTY;
-		if (may_skip(pmdval, flags))
+		if (!leaf && may_skip(pmdval, flags))
 			return EMBER_REGION_SKIPPED;
-		if (may_clear_non_leaf(pmdval, flags, rec)) {
-			clear_non_leaf(mm, pmd);
-			pmdval = pmdp_get_lockless(pmd);
-			if (!is_table(pmdval))
-				continue;
-		}
 		reset_planes(rec);
-		if (scan_table(mm, pmd, pmdval, flags, window->pages, rec))
+		if (leaf ? scan_leaf(mm, pmd, flags, rec) :
+			   scan_table(mm, pmd, pmdval, flags, window->pages, rec))
 			return summarise(rec, flags, nr_cleared);
 	}
+	return EMBER_REGION_BUSY;
 }

@@ -18,6 +18,7 @@ struct ember_region_window {
 enum ember_region_result {
 	EMBER_REGION_EMPTY,	/* no table, or nothing mapped by it */
 	EMBER_REGION_SKIPPED,	/* the non-leaf bit says that nobody was here */
+	EMBER_REGION_BUSY,	/* its table is replaced all the time: try again later */
 	EMBER_REGION_READ,	/* entries were read; the planes of the record are filled in */
 };
 
