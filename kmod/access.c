@@ -299,6 +299,17 @@ static enum ember_scan_stop scan_range(struct scan *scan)
 	return stop;
 }
 
+/*
+ * After BUFFER and TIME the caller goes on at once, and one flush at the end serves
+ * all calls. After LOCK it may come back much later or never: without a flush the hot
+ * pages of a process that contends for its lock would look idle until then.
+ */
+static bool flush_is_due(const struct ember_scan_req *req)
+{
+	return (req->flags & EMBER_SCAN_FLUSH) && req->nr_unflushed &&
+	       req->stop != EMBER_STOP_BUFFER && req->stop != EMBER_STOP_TIME;
+}
+
 static void scan_mm(struct scan *scan)
 {
 	struct ember_scan_req *req = &scan->req;
@@ -310,7 +321,7 @@ static void scan_mm(struct scan *scan)
 	}
 	req->end = min_t(u64, req->end, scan->mm->task_size);
 	req->stop = scan_range(scan);
-	if (req->stop == EMBER_STOP_DONE && (req->flags & EMBER_SCAN_FLUSH) && req->nr_unflushed) {
+	if (flush_is_due(req)) {
 		req->nr_flush_cpus = ember_flush_mm(scan->mm);
 		req->nr_unflushed = 0;
 	}
