@@ -4,11 +4,13 @@
  * are no processes.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -56,8 +58,11 @@ static void expect(const char *what, long expected, long seen)
 
 struct child {
 	pid_t pid;
-	int go[2]; /* the child waits until this is closed */
+	int go[2];  /* the child waits until this is closed */
+	int end[2]; /* a leader's last thread waits until this is closed; cat's input and output */
 };
+
+static int end_fd;
 
 static void *end_thread(void *argument)
 {
@@ -78,13 +83,25 @@ static void run_threads(void)
 /* Exec in a thread that is not the leader: it takes the leader's number over. */
 static void *exec_thread(void *argument)
 {
-	execl("/bin/sleep", "sleep", "1000", NULL);
+	dup2(end_fd, 0);
+	dup2(end_fd, 1);
+	execl("/bin/cat", "cat", NULL);
 	abort();
 }
 
 static void *exit_thread(void *argument)
 {
 	usleep(20000);
+	return NULL;
+}
+
+/* The thread that is left when the leader has ended. */
+static void *last_thread(void *argument)
+{
+	char byte;
+
+	if (read(end_fd, &byte, 1) < 0)
+		abort();
 	return NULL;
 }
 
@@ -108,7 +125,7 @@ static void behave(enum behaviour behaviour)
 		pause();
 		break;
 	case LEADER_FIRST:
-		pthread_create(&thread, NULL, exit_thread, NULL);
+		pthread_create(&thread, NULL, last_thread, NULL);
 		pthread_exit(NULL);
 	case RACE: /* all threads are killed at once, on all CPUs */
 		for (int i = 0; i < NR_THREADS; i++)
@@ -123,7 +140,8 @@ static struct child start(enum behaviour behaviour)
 	struct child child;
 	char byte;
 
-	if (pipe(child.go) < 0)
+	if (pipe2(child.go, O_CLOEXEC) < 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, child.end) < 0)
 		die("FAIL: pipe");
 	fflush(stdout);
 	child.pid = fork();
@@ -131,17 +149,45 @@ static struct child start(enum behaviour behaviour)
 		die("FAIL: fork");
 	if (child.pid == 0) {
 		close(child.go[1]);
+		close(child.end[1]);
+		end_fd = child.end[0];
 		if (read(child.go[0], &byte, 1) < 0)
 			abort();
 		behave(behaviour);
 	}
 	close(child.go[0]);
+	close(child.end[0]);
+	if (behaviour == EXIT || behaviour == THREADS_THEN_EXIT || behaviour == RACE)
+		close(child.end[1]);
 	return child;
 }
 
 static void let_go(struct child *child)
 {
 	close(child->go[1]);
+}
+
+static void let_end(struct child *child)
+{
+	close(child->end[1]);
+}
+
+/* A process whose leader has ended and whose other threads have not is a zombie with threads. */
+static void wait_for_end_of_leader(pid_t pid)
+{
+	char path[64], line[256];
+	bool zombie = false;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	while (!zombie) {
+		FILE *file = fopen(path, "re");
+
+		if (!file)
+			die("FAIL: %s", path);
+		while (!zombie && fgets(line, sizeof(line), file))
+			zombie = !strncmp(line, "State:\tZ", 8);
+		fclose(file);
+	}
 }
 
 static void check_fork_and_exit(struct ember_sampler *sampler)
@@ -173,25 +219,25 @@ static void check_leader_first(struct ember_sampler *sampler)
 
 	ember_sampler_track(sampler, &id);
 	let_go(&child);
-	usleep(5000);
+	wait_for_end_of_leader(child.pid);
 	collect(sampler);
 	expect("a leader that ends before its thread is no exit", 0,
 	       count_events(EMBER_EVENT_EXIT, &id));
+	let_end(&child);
 	waitpid(child.pid, NULL, 0);
 	collect(sampler);
 	expect("the end of its last thread is", 1, count_events(EMBER_EVENT_EXIT, &id));
 }
 
-static void wait_for_exec(struct ember_sampler *sampler, struct ember_proc_id *id)
+/* The new program repeats a byte: exec is over. */
+static void wait_for_exec(struct ember_sampler *sampler, const struct child *child,
+			  struct ember_proc_id *id)
 {
-	uint32_t before = id->self_exec_id;
-	int tries;
+	char byte = 0;
 
-	for (tries = 0; tries < 1000 && id->self_exec_id == before; tries++) {
-		usleep(5000);
-		*id = identify(sampler, id->tgid);
-	}
-	usleep(20000);
+	if (write(child->end[1], &byte, 1) != 1 || read(child->end[1], &byte, 1) != 1)
+		die("FAIL: the new program does not answer");
+	*id = identify(sampler, id->tgid);
 }
 
 static void check_exec(struct ember_sampler *sampler, enum behaviour behaviour, const char *what)
@@ -204,7 +250,7 @@ static void check_exec(struct ember_sampler *sampler, enum behaviour behaviour, 
 	printf("%s\n", what);
 	ember_sampler_track(sampler, &old);
 	let_go(&child);
-	wait_for_exec(sampler, &new);
+	wait_for_exec(sampler, &child, &new);
 	collect(sampler);
 	expect("  start time is kept", 1, old.start_boottime_ns == new.start_boottime_ns);
 	expect("  exec id is another", 1, old.self_exec_id != new.self_exec_id);
@@ -217,6 +263,7 @@ static void check_exec(struct ember_sampler *sampler, enum behaviour behaviour, 
 	       ember_sampler_track(sampler, &old));
 	expect("  tracking the new one", 0, ember_sampler_track(sampler, &new));
 	kill(child.pid, SIGKILL);
+	let_end(&child);
 	waitpid(child.pid, NULL, 0);
 	collect(sampler);
 	expect("  exit is reported", 1, count_events(EMBER_EVENT_EXIT, &new));
