@@ -218,6 +218,44 @@ static void other_client(void)
 	want("ACK by the first client", 0, ember_nl_ack(&nl, 1));
 }
 
+static long unreclaimable_kib(void)
+{
+	FILE *file = fopen("/proc/meminfo", "re");
+	char line[128];
+	long kib = -1;
+
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "SUnreclaim: %ld", &kib) == 1)
+			break;
+	if (file)
+		fclose(file);
+	return kib;
+}
+
+/* Clients that never free a result, some of them closed before it is there. */
+#define NR_CARELESS 2000
+
+static void careless_clients(void)
+{
+	static struct ember_nl other;
+	long before = 0, grown;
+
+	for (unsigned int i = 0; i < NR_CARELESS + 100; i++) {
+		if (i == 100) /* what the first ones needed stays in the kernel's caches */
+			before = unreclaimable_kib();
+		make_job(&jobs[0], 1, i % 2, NR_PAGES, NR_PAGES / EMBER_MAX_REGIONS);
+		if (ember_nl_open(&other) || ember_nl_migrate(&other, &jobs[0]) ||
+		    (i % 4 && ember_nl_wait(&other, &jobs[0], 60000)))
+			fail("client %u", i);
+		ember_nl_close(&other);
+	}
+	grown = unreclaimable_kib() - before;
+	/* A request of 16 regions takes more than 9 KiB. */
+	expect(grown < NR_CARELESS * 9 / 4,
+	       "%u clients that free nothing: want less than %u KiB of slab more, saw %ld",
+	       NR_CARELESS, NR_CARELESS * 9 / 4, grown);
+}
+
 int main(void)
 {
 	int err = ember_nl_start(&nl);
@@ -235,6 +273,7 @@ int main(void)
 	largest_result();
 	lost_notification();
 	other_client();
+	careless_clients();
 	expect(!area_check(area, NR_PAGES, 1), "contents: want 0 bad pages, saw %zu",
 	       area_check(area, NR_PAGES, 1));
 	ember_nl_close(&nl);
