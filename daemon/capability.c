@@ -14,8 +14,10 @@ static const struct {
 	unsigned int nr;
 	const char *name;
 } needed[] = {
-    {CAP_BPF, "CAP_BPF"},		{CAP_PERFMON, "CAP_PERFMON"},
-    {CAP_SYS_PTRACE, "CAP_SYS_PTRACE"}, {CAP_SYS_NICE, "CAP_SYS_NICE"},
+    {CAP_BPF, "CAP_BPF"},
+    {CAP_PERFMON, "CAP_PERFMON"},
+    {CAP_SYS_PTRACE, "CAP_SYS_PTRACE"},
+    {CAP_SYS_NICE, "CAP_SYS_NICE"},
     {CAP_NET_ADMIN, "CAP_NET_ADMIN"},
 };
 

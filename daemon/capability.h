@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What emberd may do, and what it has to: asked once at the start, so that it can be told by name. */
+/* What emberd may do, and what it has to: asked once at the start, so that it can be told by name.
+ */
 #ifndef EMBER_CAPABILITY_H
 #define EMBER_CAPABILITY_H
 
@@ -7,8 +8,8 @@
 #include <stdint.h>
 
 /*
- * Names, joined by ", ", of the capabilities that emberd needs and @effective (as the kernel numbers
- * them) lacks; "" if none. Pure.
+ * Names, joined by ", ", of the capabilities that emberd needs and @effective (as the kernel
+ * numbers them) lacks; "" if none. Pure.
  */
 void ember_capability_missing(uint64_t effective, char *ret, size_t size);
 

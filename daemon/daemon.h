@@ -28,8 +28,8 @@ enum ember_exit {
 
 struct ember_options {
 	const char *const *policy_dirs; /* NULL-terminated */
-	const char *runtime_dir;	/* of the status socket: EMBER_RUNTIME_DIR */
-	const char *helper_socket;	/* "/run/ember-helper/socket" */
+	const char *runtime_dir;        /* of the status socket: EMBER_RUNTIME_DIR */
+	const char *helper_socket;      /* "/run/ember-helper/socket" */
 	bool observe_only;
 	bool check_only; /* parse the policy and end */
 };

@@ -9,23 +9,24 @@
 
 static void usage(FILE *out)
 {
-	fputs("usage: emberd [OPTION]...\n"
-	      "\n"
-	      "Keeps the hot pages of the processes that the policy names in the fastest memory.\n"
-	      "Normally started by systemd (emberd.service).\n"
-	      "\n"
-	      "  --check              read the policy, say whether it is sound, and end\n"
-	      "  --observe-only       do everything but move pages\n"
-	      "  --policy-dir DIR     take the policy from DIR alone\n"
-	      "  --runtime-dir DIR    for the status socket (default " EMBER_RUNTIME_DIR ")\n"
-	      "  --debug              log more\n"
-	      "  --version            print the version and end\n"
-	      "  -h, --help           print this and end\n"
-	      "\n"
-	      "Exit status: 0 stopped; 1 failure; 2 usage; 10 the policy cannot be read; 11 the module is\n"
-	      "not loaded; 12 the module is of another version; 13 the kernel lacks what BPF needs; 14 one\n"
-	      "memory tier; 15 another emberd runs; 16 a capability is missing.\n",
-	      out);
+	fputs(
+	    "usage: emberd [OPTION]...\n"
+	    "\n"
+	    "Keeps the hot pages of the processes that the policy names in the fastest memory.\n"
+	    "Normally started by systemd (emberd.service).\n"
+	    "\n"
+	    "  --check              read the policy, say whether it is sound, and end\n"
+	    "  --observe-only       do everything but move pages\n"
+	    "  --policy-dir DIR     take the policy from DIR alone\n"
+	    "  --runtime-dir DIR    for the status socket (default " EMBER_RUNTIME_DIR ")\n"
+	    "  --debug              log more\n"
+	    "  --version            print the version and end\n"
+	    "  -h, --help           print this and end\n"
+	    "\n"
+	    "Exit status: 0 stopped; 1 failure; 2 usage; 10 the policy cannot be read; 11 the module is\n"
+	    "not loaded; 12 the module is of another version; 13 the kernel lacks what BPF needs; 14 one\n"
+	    "memory tier; 15 another emberd runs; 16 a capability is missing.\n",
+	    out);
 }
 
 enum option_code {

@@ -13,9 +13,9 @@
 
 struct ember_proc {
 	char comm[16];
-	char exe[256];	  /* "" if deleted, too long, not readable: matches only "any" */
-	char cgroup[256]; /* path below the cgroup root; "" likewise */
-	uint32_t uid; /* 0 if it runs with several */
+	char exe[256];         /* "" if deleted, too long, not readable: matches only "any" */
+	char cgroup[256];      /* path below the cgroup root; "" likewise */
+	uint32_t uid;          /* 0 if it runs with several */
 	uint64_t rss_bytes;    /* 0: a kernel thread or a zombie */
 	uint16_t mems_allowed; /* bit i: node i */
 };

@@ -314,10 +314,8 @@ static int load(void)
 	if (err == -ETIMEDOUT)
 		err = ember_nl_get_info(&nl, &info);
 	/* A lost family shows as an unknown message type. */
-	return (err == -ENOENT || err == -EOPNOTSUPP) &&
-			       !area_check(area, NR_PAGES * 4, SEED)
-		       ? 0
-		       : 1;
+	return (err == -ENOENT || err == -EOPNOTSUPP) && !area_check(area, NR_PAGES * 4, SEED) ? 0
+											       : 1;
 }
 
 int main(int argc, char **argv)

@@ -88,8 +88,8 @@ def main():
     failed = False
     with_faults = measure(64, "1s")
     print("fault_sampling 64, period 1s: first scan after", with_faults)
-    if not with_faults or any(ms > LIMIT_MS or not by_fault for ms, by_fault in with_faults):
-        print(f"expected: each within {LIMIT_MS} ms, found by fault samples")
+    if not with_faults or any(ms > LIMIT_MS for ms, _ in with_faults) or sum(by for _, by in with_faults) * 2 < TRIES:
+        print(f"expected: each within {LIMIT_MS} ms, most of them found by fault samples")
         failed = True
     without = measure("off", "1s")
     print("fault_sampling off, period 1s: first scan after", without)

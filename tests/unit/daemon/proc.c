@@ -36,8 +36,9 @@ static void test_status(void **state)
 /* What runs with more rights than its user belongs to root: nothing of it is told to him. */
 static void test_owner(void **state)
 {
-	static const char *const mixed[] = {"1000\t0\t0\t0", "1000\t1000\t0\t1000", "1000\t1000\t1000\t0",
-					    "0\t1000\t1000\t1000", "1000\t1000", ""};
+	static const char *const mixed[] = {"1000\t0\t0\t0",       "1000\t1000\t0\t1000",
+					    "1000\t1000\t1000\t0", "0\t1000\t1000\t1000",
+					    "1000\t1000",          ""};
 	struct ember_proc proc;
 	char text[128];
 
@@ -148,7 +149,8 @@ static void test_capabilities(void **state)
 	ember_capability_missing(UINT64_MAX & ~(1ULL << 39) & ~(1ULL << 23), names, sizeof(names));
 	assert_string_equal(names, "CAP_BPF, CAP_SYS_NICE");
 	ember_capability_missing(0, names, sizeof(names));
-	assert_string_equal(names, "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYS_NICE, CAP_NET_ADMIN");
+	assert_string_equal(names,
+			    "CAP_BPF, CAP_PERFMON, CAP_SYS_PTRACE, CAP_SYS_NICE, CAP_NET_ADMIN");
 	ember_capability_missing(0, few, sizeof(few)); /* cut, and no further */
 	assert_string_equal(few, "CAP_BPF, CA");
 	assert_true(ember_capability_parse("Name:\tx\nCapPrm:\t0\nCapEff:\t000000c000881000\n") ==
@@ -159,10 +161,10 @@ static void test_capabilities(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_status), cmocka_unit_test(test_owner),
-		cmocka_unit_test(test_cgroup), cmocka_unit_test(test_exe),
-		cmocka_unit_test(test_read),   
-		cmocka_unit_test(test_for_each), cmocka_unit_test(test_capabilities),
+	    cmocka_unit_test(test_status),       cmocka_unit_test(test_owner),
+	    cmocka_unit_test(test_cgroup),       cmocka_unit_test(test_exe),
+	    cmocka_unit_test(test_read),         cmocka_unit_test(test_for_each),
+	    cmocka_unit_test(test_capabilities),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
