@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "aging.h"
 
+#include <errno.h>
 #include <unistd.h>
 
 #include "helper_client.h"
@@ -17,20 +18,25 @@ void ember_aging_init(struct ember_aging *aging, struct ember_lease *lease)
 	    (struct ember_aging){.lease = lease, .state = ember_damonstat_judge(present, NULL)};
 }
 
-static void take(struct ember_aging *aging)
+static void take(struct ember_aging *aging, uint64_t now_ns)
 {
 	char reply[EMBER_HELPER_MAX_REPLY] = "";
-	int r = ember_lease_take(aging->lease, EMBER_LEASE_DAMON_STAT, reply, sizeof(reply));
+	int r =
+	    ember_lease_take(aging->lease, EMBER_LEASE_DAMON_STAT, now_ns, reply, sizeof(reply));
+	bool first = !aging->warned;
 
-	aging->asked = true;
+	if (r == -EAGAIN)
+		return;
+	aging->asked = r == 0;
+	aging->warned = r < 0;
 	aging->state = ember_damonstat_judge(true, r == 0 ? reply : NULL);
-	if (r < 0) {
+	if (r < 0 && first)
 		log_warning("cannot switch DAMON_STAT off through ember-helper (%s): if it runs it "
 			    "clears accessed bits, huge pages look colder than they are; \"echo N "
 			    ">" PARAMETER "\" ends that",
-			    reply[0] ? reply : "not running?");
+			    reply[0] ? reply : "no answer");
+	if (r < 0)
 		return;
-	}
 	if (aging->state != EMBER_DAMONSTAT_STEALS) {
 		ember_lease_give(aging->lease, EMBER_LEASE_DAMON_STAT); /* nothing to hold */
 		return;
@@ -67,7 +73,7 @@ void ember_aging_update(struct ember_aging *aging, uint32_t mode, uint32_t nr_fo
 		ember_aging_restore(aging);
 		aging->asked = false;
 	} else if (!aging->held && !aging->asked) {
-		take(aging);
+		take(aging, now_ns);
 	}
 }
 

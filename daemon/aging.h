@@ -17,7 +17,8 @@ struct ember_aging {
 	struct ember_lease *lease;
 	enum ember_damonstat state;
 	bool held;
-	bool asked; /* and nothing to hold, or no answer: not asked again and again */
+	bool warned; /* that the helper could not be asked */
+	bool asked;  /* and nothing to hold, or no answer: not asked again and again */
 	uint64_t last_followed_ns; /* 0: never */
 };
 

@@ -24,16 +24,18 @@ void ember_balancing_init(struct ember_balancing *b, struct ember_lease *lease)
 	*b = (struct ember_balancing){.lease = lease, .value = -1, .saved = -1};
 }
 
-static void switch_off(struct ember_balancing *b)
+static void switch_off(struct ember_balancing *b, uint64_t now_ns)
 {
 	char reply[EMBER_HELPER_MAX_REPLY] = "";
-	int r = ember_lease_take(b->lease, EMBER_LEASE_NUMA_BALANCING, reply, sizeof(reply));
+	int r =
+	    ember_lease_take(b->lease, EMBER_LEASE_NUMA_BALANCING, now_ns, reply, sizeof(reply));
 
 	if (r < 0) {
-		log_warning(
-		    "cannot switch kernel.numa_balancing off through ember-helper (%s): it will "
-		    "move pages against ember; \"sysctl kernel.numa_balancing=0\" ends that",
-		    reply[0] ? reply : "not running?");
+		if (!b->told)
+			log_warning("cannot switch kernel.numa_balancing off through ember-helper "
+				    "(%s), trying again: until then it moves pages against ember; "
+				    "\"sysctl kernel.numa_balancing=0\" ends that",
+				    reply[0] ? reply : "no answer");
 		return;
 	}
 	b->saved = b->value;
@@ -50,7 +52,7 @@ static void notice_lost_helper(struct ember_balancing *b)
 }
 
 void ember_balancing_update(struct ember_balancing *b, uint32_t mode,
-			    const struct ember_topology *topo)
+			    const struct ember_topology *topo, uint64_t now_ns)
 {
 	enum ember_numab_reason reason;
 	bool wanted;
@@ -66,11 +68,12 @@ void ember_balancing_update(struct ember_balancing *b, uint32_t mode,
 	}
 	wanted = mode == EMBER_BORROW_OFF ? b->value > 0 : mode == EMBER_BORROW_AUTO && b->conflict;
 	if (b->conflict && !b->told)
-		log_warning("automatic NUMA balancing (mode %d) %s%s", b->value,
-			    ember_numab_sentence(reason),
-			    wanted ? "" : ": the policy says to leave it");
-	if (wanted && !b->told)
-		switch_off(b);
+		log_warning(
+		    "automatic NUMA balancing (mode %d) %s%s", b->value,
+		    ember_numab_sentence(reason),
+		    wanted ? "" : ": it is left as it is, by policy or because nothing is moved");
+	if (wanted)
+		switch_off(b, now_ns);
 	b->told = b->conflict || wanted;
 }
 

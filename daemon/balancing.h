@@ -25,7 +25,7 @@ void ember_balancing_init(struct ember_balancing *b, struct ember_lease *lease);
 
 /* Look at the sysctl and do what @mode (enum ember_borrow) wants. Logs changes once. */
 void ember_balancing_update(struct ember_balancing *b, uint32_t mode,
-			    const struct ember_topology *topo);
+			    const struct ember_topology *topo, uint64_t now_ns);
 
 /* Have the value restored. */
 void ember_balancing_restore(struct ember_balancing *b);

@@ -148,7 +148,10 @@ static int on_terminate(sd_event_source *source, const struct signalfd_siginfo *
 
 static void take_policy(struct ember_daemon *d, struct ember_policy *policy)
 {
-	d->numa_balancing = policy->global.numa_balancing;
+	/* Where ember moves nothing there is nothing to be in the way of. */
+	d->numa_balancing = d->options->observe_only || !policy->global.bandwidth_bytes_per_s
+				? EMBER_BORROW_LEAVE
+				: policy->global.numa_balancing;
 	d->damon_stat = policy->global.damon_stat;
 	d->policy_error[0] = 0;
 	d->policy_loaded_ns = now_ns();
@@ -205,7 +208,7 @@ static void hold_settings(struct ember_daemon *d)
 {
 	ember_engine_status(d->engine, &d->status);
 	ember_lease_check(&d->lease);
-	ember_balancing_update(&d->balancing, d->numa_balancing, &d->status.topology);
+	ember_balancing_update(&d->balancing, d->numa_balancing, &d->status.topology, now_ns());
 	ember_aging_update(&d->aging, d->damon_stat, d->status.nr_procs, now_ns());
 }
 

@@ -8,6 +8,10 @@
 #include "helper_client.h"
 #include "log.h"
 
+#define NSEC_PER_SEC 1000000000ULL
+#define FIRST_WAIT_NS (5 * NSEC_PER_SEC)
+#define LONGEST_WAIT_NS (60 * NSEC_PER_SEC)
+
 static const struct {
 	const char *take, *give;
 } requests[EMBER_NR_LEASE_ITEMS] = {
@@ -28,11 +32,23 @@ void ember_lease_give_all(struct ember_lease *lease)
 	lease->held = 0;
 }
 
-int ember_lease_take(struct ember_lease *lease, enum ember_lease_item item, char *reply,
-		     size_t size)
+static void note_failure(struct ember_lease *lease, uint64_t now_ns)
+{
+	uint64_t wait_ns = FIRST_WAIT_NS;
+
+	for (unsigned int i = 0; i < lease->nr_failed && wait_ns < LONGEST_WAIT_NS; i++)
+		wait_ns *= 2;
+	lease->nr_failed++;
+	lease->retry_ns = now_ns + (wait_ns < LONGEST_WAIT_NS ? wait_ns : LONGEST_WAIT_NS);
+}
+
+int ember_lease_take(struct ember_lease *lease, enum ember_lease_item item, uint64_t now_ns,
+		     char *reply, size_t size)
 {
 	int r = 0;
 
+	if (now_ns < lease->retry_ns)
+		return -EAGAIN;
 	if (lease->fd < 0)
 		r = ember_helper_connect(lease->socket, &lease->fd);
 	if (r == 0)
@@ -42,6 +58,10 @@ int ember_lease_take(struct ember_lease *lease, enum ember_lease_item item, char
 	else if (r != -EREMOTEIO || !lease->held)
 		/* out of step with the helper, or of no more use */
 		ember_lease_give_all(lease);
+	if (r < 0)
+		note_failure(lease, now_ns);
+	else
+		lease->nr_failed = 0;
 	return r;
 }
 

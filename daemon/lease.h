@@ -19,18 +19,21 @@ enum ember_lease_item {
 
 struct ember_lease {
 	const char *socket;
-	int fd;        /* -1: nothing is held */
-	uint32_t held; /* bits by item */
+	int fd;                 /* -1: nothing is held */
+	uint32_t held;          /* bits by item */
+	uint64_t retry_ns;      /* CLOCK_MONOTONIC; the helper failed: not before this */
+	unsigned int nr_failed; /* in a row */
 };
 
 void ember_lease_init(struct ember_lease *lease, const char *socket);
 
 /*
  * Have @item switched off. 0: done, @reply says what it was; else the errors of helper_client.h,
- * with -EREMOTEIO @reply says why not. May wait for ten seconds.
+ * with -EREMOTEIO @reply says why not. May wait for five seconds for an answer. After a failure
+ * nobody is asked for 5 s, then twice as long with each, up to a minute: -EAGAIN.
  */
-int ember_lease_take(struct ember_lease *lease, enum ember_lease_item item, char *reply,
-		     size_t size);
+int ember_lease_take(struct ember_lease *lease, enum ember_lease_item item, uint64_t now_ns,
+		     char *reply, size_t size);
 
 /* Have @item put back; nothing happens if it is not held. */
 void ember_lease_give(struct ember_lease *lease, enum ember_lease_item item);

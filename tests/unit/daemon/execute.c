@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "check.h"
+
+#include "execute.h"
+#include "movepages.h"
+
+#include <errno.h>
+
+#define PAGE 4096ULL
+
+/* Moves of one region each. */
+struct move_spec {
+	uint8_t direction, src, dest;
+	uint16_t nr_pages;
+};
+
+static void barriers(const struct move_spec *specs, uint32_t nr,
+		     const uint64_t room[EMBER_MAX_NODES], uint32_t *ret)
+{
+	struct ember_move moves[8] = {};
+	struct ember_move_region regions[8] = {};
+	struct ember_plan plan = {
+	    .moves = moves, .nr_moves = nr, .regions = regions, .nr_regions = nr};
+
+	for (uint32_t i = 0; i < nr; i++) {
+		moves[i] = (struct ember_move){.direction = specs[i].direction,
+					       .dest = specs[i].dest,
+					       .first_region = i,
+					       .nr_regions = 1,
+					       .nr_pages = specs[i].nr_pages};
+		regions[i].src = specs[i].src;
+		regions[i].nr_pages = specs[i].nr_pages;
+	}
+	ember_execute_barriers(&plan, room, ret);
+}
+
+/* A promotion waits for as many demotions as make its room, and for no more. */
+static void test_barriers(void **state)
+{
+	static const struct move_spec swap[] = {
+	    {EMBER_DEMOTE, 0, 1, 100}, {EMBER_DEMOTE, 0, 1, 100},  {EMBER_DEMOTE, 0, 1, 100},
+	    {EMBER_PROMOTE, 1, 0, 50}, {EMBER_PROMOTE, 1, 0, 100}, {EMBER_PROMOTE, 1, 0, 100},
+	};
+	uint64_t room[EMBER_MAX_NODES] = {};
+	uint32_t ret[8];
+
+	(void)state;
+	barriers(swap, NR(swap), room, ret);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(ret[i], 0);
+	assert_int_equal(ret[3], 1);
+	assert_int_equal(ret[4], 2);
+	assert_int_equal(ret[5], 3);
+	room[0] = 60 * PAGE;
+	barriers(swap, NR(swap), room, ret);
+	assert_int_equal(ret[3], 0); /* there is room */
+	assert_int_equal(ret[4], 1);
+	assert_int_equal(ret[5], 2);
+	room[0] = 1000 * PAGE;
+	barriers(swap, NR(swap), room, ret);
+	assert_int_equal(ret[5], 0);
+}
+
+/* Demotions from another node make no room; memories that are no nodes are left out. */
+static void test_barriers_of_other_nodes(void **state)
+{
+	static const struct move_spec specs[] = {
+	    {EMBER_DEMOTE, 1, 2, 100}, {EMBER_DEMOTE, EMBER_MEM_UNKNOWN, 2, 100},
+	    {EMBER_DEMOTE, 0, 2, 100}, {EMBER_PROMOTE, 2, 0, 80},
+	    {EMBER_PROMOTE, 2, 1, 80},
+	};
+	uint64_t room[EMBER_MAX_NODES] = {};
+	uint32_t ret[8];
+
+	(void)state;
+	barriers(specs, NR(specs), room, ret);
+	assert_int_equal(ret[3], 3); /* the third is the one that helps */
+	assert_int_equal(ret[4], 3); /* counted with those before */
+	/* more is wanted than is given up: wait for all, and not for more than there are */
+	barriers(specs, 2, room, ret);
+	barriers(&specs[3], 1, room, ret);
+	assert_int_equal(ret[0], 0);
+}
+
+static void test_fates(void **state)
+{
+	static const struct {
+		int status;
+		enum ember_fate fate;
+	} cases[] = {
+	    {0, EMBER_FATE_MOVED},
+	    {1, EMBER_FATE_FAILED},
+	    {-ENOENT, EMBER_FATE_NOT_PRESENT},
+	    {-EFAULT, EMBER_FATE_NOT_PRESENT},
+	    {-EBUSY, EMBER_FATE_BUSY},
+	    {-EAGAIN, EMBER_FATE_BUSY},
+	    {-EACCES, EMBER_FATE_SHARED},
+	    {-EPERM, EMBER_FATE_DENIED},
+	    {-ENOMEM, EMBER_FATE_NO_MEMORY},
+	    {-EINVAL, EMBER_FATE_FAILED},
+	    {0x7fffffff, EMBER_FATE_UNKNOWN},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NR(cases); i++)
+		assert_int_equal(ember_movepages_fate(cases[i].status, 0), cases[i].fate);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_barriers),
+	    cmocka_unit_test(test_barriers_of_other_nodes),
+	    cmocka_unit_test(test_fates),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
