@@ -11,8 +11,9 @@
  * A scan goes region by region (2 MiB, one PMD entry) from req->cursor to req->end.
  * Areas that share a region share its record. It never holds up the process:
  *
- *  - mmap_lock is only ever tried for, and handed back after CHUNK_TABLES tables or
- *    CHUNK_STEPS regions, or when somebody waits for it or for this CPU;
+ *  - locks of the process are only ever tried for, and mmap_lock is handed back after
+ *    CHUNK_TABLES tables or CHUNK_STEPS regions, or when somebody waits for it or for
+ *    this CPU;
  *  - the caller's time budget is checked after every table;
  *  - the reference on the address space delays its teardown, so a scan ends when
  *    nobody else is left.
@@ -382,14 +383,20 @@ __bpf_kfunc int ember_scan(struct ember_scan_ctx *ctx, void *buf, u32 buf__sz)
 	if (!req_valid(&scan.req) || !scan.max_recs)
 		return -EINVAL;
 	reset_outputs(&scan.req);
-	if (scan.req.budget_ns)
-		scan.deadline_ns = start_ns + scan.req.budget_ns;
+	/* A budget that ends beyond the clock's range is none. */
+	if (check_add_overflow(start_ns, scan.req.budget_ns, &scan.deadline_ns) ||
+	    !scan.req.budget_ns)
+		scan.deadline_ns = 0;
 	scan.mm = ember_target_mm(&target);
-	if (IS_ERR(scan.mm))
+	if (!IS_ERR(scan.mm)) {
+		scan_mm(&scan);
+		/* The last reference must not tear the address space down in here. */
+		mmput_async(scan.mm);
+	} else if (PTR_ERR(scan.mm) == -EAGAIN) {
+		scan.req.stop = EMBER_STOP_LOCK;
+	} else {
 		return PTR_ERR(scan.mm);
-	scan_mm(&scan);
-	/* The last reference must not tear the address space down in here. */
-	mmput_async(scan.mm);
+	}
 	scan.req.ns = ktime_get_ns() - start_ns;
 	ctx->req = scan.req;
 	return 0;

@@ -333,9 +333,10 @@ destroy_wq:
  * The family is gone already: nobody submits. Neither client nor worker holds a
  * module reference, so that work under way does not keep the module; instead this
  * waits for it. Closing cancels what runs, so destroy_workqueue() waits for one
- * region (512 pages) per worker at most. It also waits for work items that queue
- * themselves again. After it nothing of ours can run, and with the last reference
- * the last client is gone.
+ * region (512 pages) per worker at most: workers never wait for a lock of a process
+ * (request.c), and between two tries for one they look whether they are cancelled.
+ * It also waits for work items that queue themselves again. After it nothing of ours
+ * can run, and with the last reference the last client is gone.
  */
 void ember_clients_exit(void)
 {

@@ -4,8 +4,8 @@
  *
  * Everything about a region happens in one hold of the mmap_lock for reading, so
  * that what the look has found about areas and huge pages stays true; and the hold
- * is never longer than one region, because a waiting writer blocks all faults that
- * need the lock.
+ * is never longer than one region (request.c), because a waiting writer blocks all
+ * faults that need the lock.
  *
  * Destination pages are allocated after the look (their number is known) and
  * before any page is unmapped (faults on unmapped pages sleep until the end).
@@ -276,10 +276,11 @@ static void look_why_failed(struct ember_batch *batch, struct mm_struct *mm)
 /**
  * ember_migrate_region() - try to move the asked pages of one region
  * @batch: says where to
- * @mm: whose pages; the caller holds a reference (mm_users)
+ * @mm: whose pages; the caller holds a reference (mm_users), and the mmap_lock for
+ *	reading
  * @region: outcome is set for all asked pages
  *
- * Takes the mmap_lock for reading. Return: the number of pages moved.
+ * Return: the number of pages moved.
  */
 unsigned int ember_migrate_region(struct ember_batch *batch, struct mm_struct *mm,
 				  struct ember_region *region)
@@ -289,11 +290,10 @@ unsigned int ember_migrate_region(struct ember_batch *batch, struct mm_struct *m
 	batch->hmm.base = region->addr;
 	batch->nr_moved = 0;
 
-	mmap_read_lock(mm);
+	mmap_assert_locked(mm);
 	look(batch, mm);
 	allocate(batch);
 	visit_areas(batch, mm, move_area);
 	look_why_failed(batch, mm);
-	mmap_read_unlock(mm);
 	return batch->nr_moved;
 }

@@ -4,10 +4,19 @@
  *
  * The reference on the mm (mm_users) keeps page tables alive, and with them it
  * would keep the memory of a process that wants to exit. So it is held for one
- * request only, given up between two regions as soon as nobody else uses the mm
- * (exit and exec), and dropped with mmput_async(): tearing a whole address space
- * down is not this worker's job.
+ * request only, and the request ends at the next region once mm_users says that
+ * nobody else is left (exit and exec; another temporary user, say a reader of
+ * /proc/PID/mem, hides that until it lets go). It is dropped with mmput_async():
+ * tearing a whole address space down is not this worker's job.
+ *
+ * Locks of the process are only ever tried for, a bounded number of times. Their
+ * holders may sleep on whatever the process likes: mmap_lock is held while a file
+ * system in user space answers (mmap(2) of a FUSE file invalidates its page cache),
+ * exec_update_lock while exec waits for the mmap_lock of memory that another process
+ * shares, and in 6.12 while it closes files. A worker cannot be killed, so one that
+ * waited for such a lock would hold up its client, and rmmod, for ever.
  */
+#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/mm.h>
 #include <linux/oom.h>
@@ -25,6 +34,14 @@
  * most CPUs to the target.
  */
 #define NR_HANDS 2U
+
+/*
+ * Tries for a lock before its pages are reported as busy. The pauses between them
+ * grow from 0.1 to 10 ms, 0.1 s in all (twice that at most).
+ */
+#define LOCK_TRIES 16
+#define LOCK_PAUSE_US 100
+#define LOCK_PAUSE_MAX_US 10000
 
 /**
  * ember_request_alloc() - a request with all fields zero but nr_regions
@@ -65,6 +82,8 @@ static u8 status_outcome(int status)
 		return EMBER_OUTCOME_GONE;
 	case -ECANCELED:
 		return EMBER_OUTCOME_CANCELLED;
+	case -EAGAIN:
+		return EMBER_OUTCOME_BUSY;
 	default:
 		return EMBER_OUTCOME_NO_MEMORY;
 	}
@@ -90,16 +109,46 @@ struct crew {
 	struct hand hands[NR_HANDS];
 };
 
+/* A pause that grows from try to try. Return: false after the last try. */
+static bool pause_before_try(unsigned int try)
+{
+	unsigned int us = min(LOCK_PAUSE_US << try, LOCK_PAUSE_MAX_US);
+
+	if (try == LOCK_TRIES)
+		return false;
+	usleep_range(us, 2 * us);
+	return true;
+}
+
+/* Return: 0 with the lock held, a reason to stop, or -EAGAIN: somebody else kept it. */
+static int lock_mm(const struct ember_request *req, struct mm_struct *mm)
+{
+	unsigned int try = 0;
+	int err;
+
+	do {
+		err = stop_reason(req, mm);
+		if (err)
+			return err;
+		if (mmap_read_trylock(mm))
+			return 0;
+	} while (pause_before_try(try++));
+	return -EAGAIN;
+}
+
 static void do_region(struct crew *crew, struct ember_batch *batch, struct ember_region *region)
 {
-	int err = stop_reason(crew->req, crew->mm);
+	int err = lock_mm(crew->req, crew->mm);
 
 	if (err) {
-		cmpxchg(&crew->status, 0, err);
+		/* A busy region has been tried like any other: no status of the request. */
+		if (err != -EAGAIN)
+			cmpxchg(&crew->status, 0, err);
 		fill_region(region, err);
 		return;
 	}
 	atomic_add(ember_migrate_region(batch, crew->mm, region), &crew->nr_moved);
+	mmap_read_unlock(crew->mm);
 }
 
 static void hand_work(struct work_struct *work)
@@ -138,22 +187,34 @@ static void run_regions(struct crew *crew, struct workqueue_struct *wq)
 		cancel_work_sync(&crew->hands[i].work);
 }
 
+static struct mm_struct *target_mm(const struct ember_request *req)
+{
+	struct mm_struct *mm;
+	unsigned int try = 0;
+
+	do {
+		if (READ_ONCE(req->cancelled))
+			return ERR_PTR(-ECANCELED);
+		mm = ember_target_mm(&req->target);
+	} while (mm == ERR_PTR(-EAGAIN) && pause_before_try(try++));
+	return mm;
+}
+
 /* *ret_begun: regions that have their outcomes. */
 static int run(struct ember_request *req, struct workqueue_struct *wq, u32 *ret_begun)
 {
 	struct crew *crew;
 	int err;
 
-	if (READ_ONCE(req->cancelled))
-		return -ECANCELED;
 	crew = kzalloc(sizeof(*crew), GFP_KERNEL);
 	if (!crew)
 		return -ENOMEM;
 	crew->req = req;
-	crew->mm = ember_target_mm(&req->target);
+	crew->mm = target_mm(req);
 	if (IS_ERR(crew->mm)) {
+		err = PTR_ERR(crew->mm);
 		kfree(crew);
-		return -ESRCH;
+		return err == -ESTALE ? -ESRCH : err;
 	}
 	run_regions(crew, wq);
 	mmput_async(crew->mm);
@@ -176,9 +237,11 @@ void ember_request_run(struct ember_request *req, struct workqueue_struct *wq)
 {
 	u64 begin_ns = ktime_get_ns();
 	u32 begun = 0;
+	int err;
 
-	req->status = run(req, wq, &begun);
+	err = run(req, wq, &begun);
 	for (u32 i = begun; i < req->nr_regions; i++)
-		fill_region(&req->regions[i], req->status);
+		fill_region(&req->regions[i], err);
+	req->status = err == -EAGAIN ? 0 : err;
 	req->time_ns = ktime_get_ns() - begin_ns;
 }

@@ -5,6 +5,9 @@
  * exec installs the new mm first and counts self_exec_id up later, both under
  * exec_update_lock. Under that lock the identity that is checked and the mm that is
  * taken belong together.
+ *
+ * The lock is only ever tried for: exec may hold it for as long as a file system in
+ * user space likes (request.c).
  */
 #include <linux/err.h>
 #include <linux/pid.h>
@@ -24,7 +27,8 @@
 static bool is_target(const struct task_struct *leader, const struct ember_target *target)
 {
 	return leader->start_boottime == target->start_ns &&
-	       (u32)READ_ONCE(leader->self_exec_id) == target->exec_id;
+	       (u32)READ_ONCE(leader->self_exec_id) == target->exec_id &&
+	       READ_ONCE(leader->group_leader) == leader;
 }
 
 /* Returns the group leader with a reference, or NULL. */
@@ -82,7 +86,8 @@ static struct mm_struct *group_mm(struct task_struct *leader)
  *
  * Return: the mm with a reference on mm_users, to be dropped with mmput_async(); or
  * -ESRCH (no such process, or it has no memory any more), -ESTALE (the number belongs
- * to another process or another image by now) as an error pointer. Sleeps.
+ * to another process or another image by now), -EAGAIN (it is in the middle of an
+ * exec, or being traced: try again) as an error pointer.
  */
 struct mm_struct *ember_target_mm(const struct ember_target *target)
 {
@@ -91,10 +96,13 @@ struct mm_struct *ember_target_mm(const struct ember_target *target)
 
 	if (!leader)
 		return ERR_PTR(-ESRCH);
-	down_read(&leader->signal->exec_update_lock);
-	if (is_target(leader, target))
-		mm = group_mm(leader);
-	up_read(&leader->signal->exec_update_lock);
+	if (down_read_trylock(&leader->signal->exec_update_lock)) {
+		if (is_target(leader, target))
+			mm = group_mm(leader);
+		up_read(&leader->signal->exec_update_lock);
+	} else {
+		mm = ERR_PTR(-EAGAIN);
+	}
 	put_task_struct(leader);
 	return mm;
 }

@@ -110,7 +110,7 @@ enum ember_scan_stop {
 	EMBER_STOP_DONE = 1,     /* cursor == end */
 	EMBER_STOP_BUFFER = 2,   /* buffer full: consume and call again */
 	EMBER_STOP_TIME = 3,     /* budget used up: call again */
-	EMBER_STOP_LOCK = 4,     /* mmap_lock contended: call again later */
+	EMBER_STOP_LOCK = 4,     /* a lock of the process is contended: call again later */
 	EMBER_STOP_GONE = 5,     /* the process left its memory meanwhile */
 	EMBER_STOP_NOTIFIER = 6, /* secondary MMU (KVM): access bits mean nothing */
 };
