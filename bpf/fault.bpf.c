@@ -10,7 +10,10 @@
  * the counting, but Debian's kernel.perf_event_paranoid=3 refuses perf_event_open()
  * to everyone without CAP_SYS_ADMIN, which the daemon shall not have.
  *
- * Guarantees: a sample of a tracked process is put into the ring or counted as lost.
+ * Guarantees: a sample of a tracked process, once the program has seen it, is put into
+ * the ring or counted as lost. Faults at which the kernel did not run the program (it was
+ * running on this CPU already) are in nobody's count of samples; the kernel counts them
+ * as recursion misses of the program.
  * A process that nobody tracks is reported after grow_samples samples, and again at
  * every doubling, so the daemon hears of growing processes without polling /proc.
  *

@@ -18,9 +18,9 @@
  *  - the reference on the address space delays its teardown, so a scan ends when
  *    nobody else is left.
  *
- * Areas without pages that could move are passed over: device mappings, DAX, and
- * hugetlb, whose tables may be shared between processes under locks that modules
- * cannot take.
+ * Areas without pages that could move are passed over: device mappings and others
+ * that a driver has filled (VM_SPECIAL; the vDSO is one), DAX, and hugetlb, whose
+ * tables may be shared between processes under locks that modules cannot take.
  *
  * The program is trusted to call this for whom it wants (loading it takes CAP_BPF
  * and CAP_PERFMON), not to pass sane numbers.
@@ -48,7 +48,7 @@
 #include "region.h"
 #include "target.h"
 
-#define CHUNK_TABLES 64		/* about 100 us of reading */
+#define CHUNK_TABLES 64		/* 32768 entries */
 #define CHUNK_STEPS 1024	/* regions passed without reading */
 #define LOCK_TRIES 8		/* 100-200 us apart */
 
@@ -67,8 +67,7 @@ struct scan {
 
 static bool area_wanted(struct vm_area_struct *vma)
 {
-	return !(vma->vm_flags & (VM_PFNMAP | VM_IO)) && !is_vm_hugetlb_page(vma) &&
-	       !vma_is_dax(vma);
+	return !(vma->vm_flags & VM_SPECIAL) && !is_vm_hugetlb_page(vma) && !vma_is_dax(vma);
 }
 
 /* A private file area keeps its kind although its written pages are anonymous. */

@@ -28,6 +28,11 @@ static inline bool ember_pte_is_device(pte_t pte)
 {
 	return softleaf_is_device_private(softleaf_from_pte(pte));
 }
+
+static inline bool ember_pmd_is_migration(pmd_t pmd)
+{
+	return pmd_is_migration_entry(pmd);
+}
 #else
 static inline bool ember_pte_is_migration(pte_t pte)
 {
@@ -37,6 +42,11 @@ static inline bool ember_pte_is_migration(pte_t pte)
 static inline bool ember_pte_is_device(pte_t pte)
 {
 	return is_device_private_entry(pte_to_swp_entry(pte));
+}
+
+static inline bool ember_pmd_is_migration(pmd_t pmd)
+{
+	return is_pmd_migration_entry(pmd);
 }
 #endif
 

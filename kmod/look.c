@@ -40,8 +40,11 @@ static u8 look_at_vma(struct vm_area_struct *vma)
 /*
  * Pages that were faulted in or put back a moment ago wait in a per-CPU batch for
  * their place on an LRU list, and cannot be isolated from there.
- * migrate_vma_setup() then drains the batches of all CPUs, with folios locked: the
- * caller decides how often that is worth it.
+ * migrate_vma_setup() then drains the batches of all CPUs, with the mmap_lock and
+ * folios locked: the caller decides how often that is worth it. Nothing of what the
+ * drain waits for takes those locks, so it ends; but not before a kworker has run on
+ * every CPU whose batch is not empty, and there a real-time task may be in its way.
+ * Draining before any lock is taken would be better; lru_add_drain_all() is not exported.
  */
 static u8 look_at_off_lru(struct ember_look *look)
 {
@@ -109,7 +112,7 @@ static u8 look_at_huge(struct ember_look *look, pmd_t pmd)
 	struct folio *folio;
 
 	if (!pmd_present(pmd))
-		return EMBER_OUTCOME_BUSY; /* being moved by somebody else */
+		return ember_pmd_is_migration(pmd) ? EMBER_OUTCOME_BUSY : EMBER_OUTCOME_SPECIAL;
 	folio = page_folio(pmd_page(pmd));
 	if (!folio_test_anon(folio))
 		return EMBER_OUTCOME_ZERO_PAGE; /* the huge one */

@@ -138,8 +138,8 @@ static int table_replace(void)
 /* A failure to allocate must not veto hotplug: the lookup then knows nothing. */
 static int memory_changed(struct notifier_block *nb, unsigned long action, void *arg)
 {
-	if (action == MEM_ONLINE || action == MEM_OFFLINE)
-		table_replace();
+	if ((action == MEM_ONLINE || action == MEM_OFFLINE) && table_replace())
+		pr_warn("ember: no memory for the table of nodes; pages lie in unknown ones for now\n");
 	return NOTIFY_OK;
 }
 

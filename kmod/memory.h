@@ -33,7 +33,8 @@ unsigned int ember_memory_find(struct ember_memory_cursor *cursor, unsigned long
  * @cursor: a cursor begun in the same RCU section
  * @pfn: frame of a mapped page
  *
- * Return: index below EMBER_MEM_UNKNOWN, or EMBER_MEM_UNKNOWN; never a wrong one.
+ * Return: index below EMBER_MEM_UNKNOWN, or EMBER_MEM_UNKNOWN. While memory is being
+ * plugged, the answer is that of before or of after.
  */
 static inline unsigned int ember_memory_index(struct ember_memory_cursor *cursor,
 					      unsigned long pfn)

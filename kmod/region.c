@@ -35,7 +35,7 @@
 #error "Accessed bits are changed as x86-64 keeps them; other machines need their own helpers here."
 #endif
 #ifndef CONFIG_PAGE_IDLE_FLAG
-#error "Reclaim would not see what ember clears: PG_young needs CONFIG_PAGE_IDLE_FLAG."
+#error "Without CONFIG_PAGE_IDLE_FLAG (PG_young) what ember clears would be lost to reclaim."
 #endif
 
 /* Entries that changed before they were locked, in a row, before the region counts as busy. */

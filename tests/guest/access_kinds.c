@@ -420,6 +420,8 @@ static void check_resume(void)
 	scan_with(area, nr_regions * REGION, EMBER_SCAN_FULL, 1);
 	expect("a budget of 1 ns: calls", nr_regions, nr_calls);
 	expect("every region once, in order", 1, each_region_once(area, nr_regions));
+	scan_with(area, nr_regions * REGION, EMBER_SCAN_FULL, UINT64_MAX);
+	expect("a budget beyond the end of time: calls", 2, nr_calls);
 	scan_with(area, nr_regions * REGION, TAKE, 1000000);
 	expect("clearing in steps of 1 ms: every region once", 1,
 	       each_region_once(area, nr_regions));
