@@ -4,6 +4,7 @@
 #   O=DIR       where everything is built (default: build)
 #   KVER=...    kernel release(s) to build the module for (default: the running one)
 #   DESTDIR=... root that `make install` writes to
+#   EMBER_WERROR=y  warnings in the module are errors (the tests build it so)
 
 O       ?= build
 KVER    ?= $(shell uname -r)
@@ -119,7 +120,7 @@ $(OBJ)/kmod-%/ember.ko: $(KMOD_SRC)
 	@[ -e /lib/modules/$*/build ] || { echo "no headers for kernel $*: install linux-headers-$*" >&2; exit 1; }
 	$(Q)mkdir -p $(OBJ)/kmod-$* && cp -u --parents $(KMOD_SRC) $(OBJ)/kmod-$*/
 	$(Q)MAKEFLAGS= $(MAKE) -s -C /lib/modules/$*/build M=$(OBJ)/kmod-$*/kmod \
-		EMBER_INCLUDE=$(OBJ)/kmod-$*/include EMBER_VERSION=$(VERSION) modules
+		EMBER_INCLUDE=$(OBJ)/kmod-$*/include EMBER_VERSION=$(VERSION) EMBER_WERROR=$(EMBER_WERROR) modules
 	$(Q)cp $(OBJ)/kmod-$*/kmod/ember.ko $@
 
 # --- Test programs -----------------------------------------------------------------------------------
