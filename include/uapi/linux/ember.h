@@ -18,10 +18,14 @@
  *				<-	RESULT(id, ...), later, when the work is done
  *	ACK(id)			->	frees the result and the request's credit
  *
+ * The work begins before the acknowledgement is sent, so RESULT may arrive first.
+ *
  * The module keeps every result until the client frees it with ACK. If the
- * socket's buffer was full when RESULT was sent (recv fails with ENOBUFS), then
- * nothing is lost: a GET_RESULT dump lists the requests, GET_RESULT(id) fetches
- * the result again. Closing the socket cancels the client's requests and frees
+ * socket's buffer was full when RESULT was sent, or there was no memory for the
+ * message (recv fails with ENOBUFS), then nothing is lost: a GET_RESULT dump lists the requests, GET_RESULT(id) fetches
+ * the result again. A RESULT that was on its way then may still arrive later, even
+ * after the ACK; a client that never uses an id twice can tell that it is an old one.
+ * Closing the socket cancels the client's requests and frees
  * its results; so does unloading the module, after which the family is unknown
  * (the generic netlink controller announces CTRL_CMD_DELFAMILY).
  *
@@ -62,7 +66,7 @@
  * ----------------------
  *
  *	EMBER_A_ID			u64, not 0, chosen by the client, unique among its open
- *					requests
+ *					requests; better never used twice (see above)
  *	EMBER_A_TARGET			nested: which process
  *		EMBER_A_TARGET_TGID		u32, thread group id in the initial pid namespace
  *		EMBER_A_TARGET_START_NS		u64, start_boottime of the group leader, ns
@@ -92,13 +96,17 @@
  * A request is open from here until its result is freed with ACK. Requests of one
  * client are done in the order in which they were sent.
  *
+ * The module moves pages where it is told to: cpusets and memory policies of the
+ * process are the client's to respect.
+ *
  *
  * EMBER_CMD_RESULT (notification, unicast to the client)
  * ------------------------------------------------------
  *
  *	EMBER_A_ID			u64
  *	EMBER_A_STATE			u32, enum ember_state: EMBER_STATE_DONE
- *	EMBER_A_STATUS			s32: 0: every page was tried; -ESRCH: the process was or
+ *	EMBER_A_STATUS			s32: 0: every page was tried (and is busy if the process
+ *					would not let go of a lock); -ESRCH: the process was or
  *					went away; -ECANCELED; -ENOMEM. Pages that were not
  *					tried have an outcome all the same.
  *	EMBER_A_TIME_NS			u64, time the work took, waiting in the queue not counted
@@ -266,7 +274,7 @@ struct ember_run {
 	X(SHARED, 9, "shared", "mapped by other processes too, and EMBER_MIGRATE_SHARED not set")  \
 	X(KSM, 10, "ksm", "merged with equal pages by KSM")                                        \
 	X(PINNED, 11, "pinned", "somebody holds references: direct I/O, a pipe, a device")         \
-	X(BUSY, 12, "busy", "locked or taken off its LRU list by somebody else at that moment")    \
+	X(BUSY, 12, "busy", "it, or a lock of the process, was in use by somebody else at that moment")    \
 	X(WRITEBACK, 13, "writeback", "being written to swap")                                     \
 	X(NO_MEMORY, 14, "no-memory", "the destination has no free page")                          \
 	X(COPY_FAILED, 15, "copy-failed", "the copy met a memory error; the page stays")           \
