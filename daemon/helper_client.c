@@ -10,7 +10,7 @@
 #include "util/cleanup.h"
 
 /* It may have to be started first, on a machine that is busy. */
-#define TIMEOUT_S 5
+#define TIMEOUT_S 10
 
 int ember_helper_connect(const char *path, int *ret_fd)
 {

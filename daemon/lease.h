@@ -29,7 +29,7 @@ void ember_lease_init(struct ember_lease *lease, const char *socket);
 
 /*
  * Have @item switched off. 0: done, @reply says what it was; else the errors of helper_client.h,
- * with -EREMOTEIO @reply says why not. May wait for five seconds for an answer. After a failure
+ * with -EREMOTEIO @reply says why not. May wait for ten seconds for an answer. After a failure
  * nobody is asked for 5 s, then twice as long with each, up to a minute: -EAGAIN.
  */
 int ember_lease_take(struct ember_lease *lease, enum ember_lease_item item, uint64_t now_ns,

@@ -139,7 +139,7 @@ static int table_replace(void)
 static int memory_changed(struct notifier_block *nb, unsigned long action, void *arg)
 {
 	if ((action == MEM_ONLINE || action == MEM_OFFLINE) && table_replace())
-		pr_warn("ember: no memory for the table of nodes; pages lie in unknown ones for now\n");
+		pr_warn("ember: no memory for the table of nodes; places are unknown for now\n");
 	return NOTIFY_OK;
 }
 

@@ -22,9 +22,9 @@
  *
  * The module keeps every result until the client frees it with ACK. If the
  * socket's buffer was full when RESULT was sent, or there was no memory for the
- * message (recv fails with ENOBUFS), then nothing is lost: a GET_RESULT dump lists the requests, GET_RESULT(id) fetches
- * the result again. A RESULT that was on its way then may still arrive later, even
- * after the ACK; a client that never uses an id twice can tell that it is an old one.
+ * message (recv fails with ENOBUFS), then nothing is lost: a GET_RESULT dump lists the
+ * requests, GET_RESULT(id) fetches the result again. A RESULT that was on its way
+ * then may still arrive later, even after the ACK; a client that never uses an id twice can tell that it is an old one.
  * Closing the socket cancels the client's requests and frees
  * its results; so does unloading the module, after which the family is unknown
  * (the generic netlink controller announces CTRL_CMD_DELFAMILY).
@@ -274,7 +274,7 @@ struct ember_run {
 	X(SHARED, 9, "shared", "mapped by other processes too, and EMBER_MIGRATE_SHARED not set")  \
 	X(KSM, 10, "ksm", "merged with equal pages by KSM")                                        \
 	X(PINNED, 11, "pinned", "somebody holds references: direct I/O, a pipe, a device")         \
-	X(BUSY, 12, "busy", "it, or a lock of the process, was in use by somebody else at that moment")    \
+	X(BUSY, 12, "busy", "it or a lock of the process was in use by another at the time")       \
 	X(WRITEBACK, 13, "writeback", "being written to swap")                                     \
 	X(NO_MEMORY, 14, "no-memory", "the destination has no free page")                          \
 	X(COPY_FAILED, 15, "copy-failed", "the copy met a memory error; the page stays")           \
