@@ -4,8 +4,8 @@
  * system in user space, here this program, whose page is still being read: mmap(2)
  * waits for the page with mmap_lock held for writing. Or it executes a program with
  * such a file open: exec closes it, and waits for the answer to the flush, in 6.12 with
- * exec_update_lock held (later kernels close files first). Nobody needs a privilege for either (a user namespace gives
- * the right to mount).
+ * exec_update_lock held (later kernels close files first). Nobody needs a privilege for either (a
+ * user namespace gives the right to mount).
  *
  * Requests for its pages must end as busy, or cancelled; scans must stop for the lock;
  * the module must unload. And a process that ends during a scan must end the scan.
@@ -54,9 +54,8 @@ static struct ember_nl nl;
 static void reply(const struct fuse_in_header *in, int error, const void *data, size_t len)
 {
 	char buffer[sizeof(struct fuse_out_header) + PAGE_BYTES];
-	struct fuse_out_header out = { .len = (uint32_t)(sizeof(out) + len),
-				       .error = error,
-				       .unique = in->unique };
+	struct fuse_out_header out = {
+	    .len = (uint32_t)(sizeof(out) + len), .error = error, .unique = in->unique};
 
 	memcpy(buffer, &out, sizeof(out));
 	if (len)
@@ -67,16 +66,16 @@ static void reply(const struct fuse_in_header *in, int error, const void *data, 
 
 static struct fuse_attr attr_of(uint64_t node)
 {
-	return (struct fuse_attr){ .ino = node,
-				   .size = node == FILE_NODE ? PAGE_BYTES : 0,
-				   .mode = node == FILE_NODE ? S_IFREG | 0666 : S_IFDIR | 0777,
-				   .nlink = 1,
-				   .blksize = PAGE_BYTES };
+	return (struct fuse_attr){.ino = node,
+				  .size = node == FILE_NODE ? PAGE_BYTES : 0,
+				  .mode = node == FILE_NODE ? S_IFREG | 0666 : S_IFDIR | 0777,
+				  .nlink = 1,
+				  .blksize = PAGE_BYTES};
 }
 
 static void answer_open(const struct fuse_in_header *in, const struct fuse_open_in *open_in)
 {
-	struct fuse_open_out out = { .fh = 1 };
+	struct fuse_open_out out = {.fh = 1};
 
 	/* Mapping a file opened so throws the pages of the others out. */
 	if ((open_in->flags & O_ACCMODE) == O_RDWR)
@@ -94,12 +93,12 @@ static void hold(const struct fuse_in_header *in, unsigned int *count)
 
 static void answer(const struct fuse_in_header *in)
 {
-	struct fuse_init_out init = { .major = 7, .minor = 31, .max_write = PAGE_BYTES };
-	struct fuse_entry_out entry = { .nodeid = FILE_NODE,
-					.entry_valid = 3600,
-					.attr_valid = 3600,
-					.attr = attr_of(FILE_NODE) };
-	struct fuse_attr_out attr = { .attr_valid = 3600, .attr = attr_of(in->nodeid) };
+	struct fuse_init_out init = {.major = 7, .minor = 31, .max_write = PAGE_BYTES};
+	struct fuse_entry_out entry = {.nodeid = FILE_NODE,
+				       .entry_valid = 3600,
+				       .attr_valid = 3600,
+				       .attr = attr_of(FILE_NODE)};
+	struct fuse_attr_out attr = {.attr_valid = 3600, .attr = attr_of(in->nodeid)};
 
 	switch (in->opcode) {
 	case FUSE_INIT:
@@ -149,7 +148,7 @@ static void *serve(void *arg)
 		struct fuse_in_header header;
 		char bytes[FUSE_MIN_READ_BUFFER + PAGE_BYTES];
 	} in;
-	struct pollfd pfd = { .fd = server.fd, .events = POLLIN };
+	struct pollfd pfd = {.fd = server.fd, .events = POLLIN};
 
 	for (;;) {
 		if (__atomic_load_n(&server.released, __ATOMIC_SEQ_CST))
@@ -260,7 +259,7 @@ static int exec_program(char *area, int go)
 /* Before there are a client and a sampler: what it inherited of them would stay open. */
 static struct victim start_victim(int (*fn)(char *area, int go))
 {
-	struct victim victim = { .area = area_map(NR_PAGES) };
+	struct victim victim = {.area = area_map(NR_PAGES)};
 	int ready[2], go[2];
 
 	if (pipe(ready) || pipe2(go, O_CLOEXEC))
@@ -383,7 +382,7 @@ static void cancel_while_locked(const struct victim *victim)
 	expect(ember_nl_cancel(&nl, 2) == 0, "cancel of a request that waits is accepted");
 	if (collect(job, count))
 		expect(count[EMBER_OUTCOME_BUSY] + count[EMBER_OUTCOME_CANCELLED] == NR_PAGES &&
-			       count[EMBER_OUTCOME_CANCELLED],
+			   count[EMBER_OUTCOME_CANCELLED],
 		       "mmap_lock held, cancelled: want some of %lu pages cancelled and the rest "
 		       "busy, saw %zu and %zu",
 		       NR_PAGES, count[EMBER_OUTCOME_CANCELLED], count[EMBER_OUTCOME_BUSY]);
@@ -393,13 +392,12 @@ static void cancel_while_locked(const struct victim *victim)
 static void scan_while_locked(struct ember_sampler *sampler, const struct victim *victim,
 			      const char *lock)
 {
-	const struct ember_proc_id id = { .tgid = victim->identity.tgid,
-					  .start_boottime_ns = victim->identity.start_ns,
-					  .self_exec_id = victim->identity.exec_id };
+	const struct ember_proc_id id = {.tgid = victim->identity.tgid,
+					 .start_boottime_ns = victim->identity.start_ns,
+					 .self_exec_id = victim->identity.exec_id};
 	uint64_t start = (uintptr_t)victim->area;
-	struct ember_scan_req req = { .cursor = start,
-				      .end = start + NR_PAGES * PAGE_BYTES,
-				      .flags = EMBER_SCAN_FULL };
+	struct ember_scan_req req = {
+	    .cursor = start, .end = start + NR_PAGES * PAGE_BYTES, .flags = EMBER_SCAN_FULL};
 	const struct ember_region_rec *recs;
 	int err = ember_sampler_scan(sampler, &id, &req, &recs);
 
@@ -537,9 +535,9 @@ static bool scan_to_the_end(struct ember_sampler *sampler, pid_t pid, const char
 	if (pthread_create(&killer, NULL, kill_later, (void *)(intptr_t)pid))
 		fail("pthread_create");
 	do {
-		req = (struct ember_scan_req){ .cursor = (uintptr_t)area,
-					       .end = (uintptr_t)area + GONE_REGIONS * REGION_BYTES,
-					       .flags = EMBER_SCAN_FULL };
+		req = (struct ember_scan_req){.cursor = (uintptr_t)area,
+					      .end = (uintptr_t)area + GONE_REGIONS * REGION_BYTES,
+					      .flags = EMBER_SCAN_FULL};
 		err = ember_sampler_scan(sampler, &id, &req, &recs);
 	} while (!err && req.stop != EMBER_STOP_GONE);
 	pthread_join(killer, NULL);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * A process that changes its memory in every way while its pages move is no error:
- * each request gets its result, in each result the outcomes add up to what was
- * asked, and the contents are right where the process can tell.
+ * A process that changes its memory in every way while its pages move and its accessed
+ * bits are scanned is no error: each request gets its result, in each result the
+ * outcomes add up to what was asked, the contents are right where the process can tell,
+ * scans end, and what they report can be true.
  *
  *	migrate_races [--seconds N]	each race for N seconds (default 3)
  *	migrate_races --load		no races: ask for one's own pages for ever, until
@@ -24,6 +25,7 @@
 #include "tests/lib/area.h"
 #include "tests/lib/ember_nl.h"
 #include "tests/lib/expect.h"
+#include "tests/lib/sampling.h"
 
 #define NR_REGIONS 4
 #define NR_PAGES (NR_REGIONS * REGION_PAGES)
@@ -109,6 +111,10 @@ static size_t do_thp(char *area)
 	madvise(area, AREA_BYTES / 2, MADV_NOHUGEPAGE);
 	mprotect(area + PAGE_BYTES, PAGE_BYTES, PROT_READ);
 	mprotect(area + PAGE_BYTES, PAGE_BYTES, PROT_READ | PROT_WRITE);
+	/* Small pages again, until the next round collapses them. */
+	madvise(area + AREA_BYTES / 2, AREA_BYTES / 2, MADV_NOHUGEPAGE);
+	madvise(area + AREA_BYTES / 2, AREA_BYTES / 2, MADV_DONTNEED);
+	area_fill(area + AREA_BYTES / 2, NR_PAGES / 2, 0, SEED);
 	return area_check(area, NR_PAGES, SEED);
 }
 
@@ -249,6 +255,123 @@ static void ask_for(struct books *books, const struct target *target, double unt
 		enter(books, &jobs[taken++ % EMBER_CREDITS]);
 }
 
+/* Scans the target all the time, in a thread of its own. */
+struct scanner {
+	pthread_t thread;
+	const struct target *target;
+	bool stop;
+	unsigned int random;
+	unsigned long nr_tables, nr_recs, nr_stops[EMBER_STOP_NOTIFIER + 1];
+	unsigned long nr_midway; /* stopped for the lock after some tables: flushed by then */
+	unsigned long bad;
+};
+
+static struct ember_sampler *sampler;
+
+static unsigned int mem_of(const struct ember_region_rec *rec, unsigned int page)
+{
+	unsigned int index = 0;
+
+	for (unsigned int k = 0; k < EMBER_MEM_PLANES; k++)
+		index |= (unsigned int)(rec->mem[k][page / 64] >> (page % 64) & 1) << k;
+	return index;
+}
+
+/* Entries read from what is no page table any more would show here. */
+static bool record_is_sane(const struct ember_region_rec *rec, uint64_t start)
+{
+	unsigned int nr_young = 0, nr_present = 0;
+
+	for (unsigned int page = 0; page < REGION_PAGES; page++) {
+		bool present = rec->present[page / 64] >> (page % 64) & 1;
+		bool young = rec->young[page / 64] >> (page % 64) & 1;
+
+		if ((young && !present) || (present && mem_of(rec, page) > 1))
+			return false;
+		nr_present += present;
+		nr_young += young;
+	}
+	return rec->addr >= start && rec->addr < start + AREA_BYTES && nr_young == rec->nr_young &&
+	       nr_present == rec->nr_present;
+}
+
+/* One call. Returns whether there is more to scan. */
+static bool scan_some(struct scanner *s, struct ember_scan_req *req)
+{
+	const struct ember_identity *identity = &s->target->greeting.identity;
+	const struct ember_proc_id id = {.tgid = identity->tgid,
+					 .start_boottime_ns = identity->start_ns,
+					 .self_exec_id = identity->exec_id};
+	uint64_t start = (uintptr_t)s->target->greeting.area, before = req->cursor;
+	const struct ember_region_rec *recs;
+	int err = ember_sampler_scan(sampler, &id, req, &recs);
+
+	if (err) {
+		s->bad += err != -ESRCH && err != -ESTALE;
+		return false;
+	}
+	s->bad += req->cursor < before || req->cursor > req->end || !req->stop ||
+		  req->stop > EMBER_STOP_GONE ||
+		  (req->stop == EMBER_STOP_DONE && req->cursor != req->end);
+	if (req->stop == EMBER_STOP_LOCK && req->nr_tables) {
+		s->nr_midway++;
+		s->bad += (req->flags & EMBER_SCAN_FLUSH) && req->nr_unflushed;
+	}
+	for (unsigned int i = 0; i < req->nr_recs; i++)
+		s->bad += !record_is_sane(&recs[i], start);
+	s->nr_stops[req->stop]++;
+	s->nr_tables += req->nr_tables;
+	s->nr_recs += req->nr_recs;
+	return req->stop != EMBER_STOP_DONE && req->stop != EMBER_STOP_GONE;
+}
+
+static void *scan_always(void *arg)
+{
+	static const uint32_t flags[] = {
+	    EMBER_SCAN_CLEAR | EMBER_SCAN_FLUSH,
+	    EMBER_SCAN_CLEAR | EMBER_SCAN_FLUSH | EMBER_SCAN_FULL,
+	    EMBER_SCAN_CLEAR | EMBER_SCAN_FLUSH | EMBER_SCAN_FULL | EMBER_SCAN_COLD,
+	    EMBER_SCAN_FULL | EMBER_SCAN_COLD,
+	};
+	struct scanner *s = arg;
+	uint64_t start = (uintptr_t)s->target->greeting.area;
+
+	while (!__atomic_load_n(&s->stop, __ATOMIC_RELAXED)) {
+		struct ember_scan_req req = {.cursor = start,
+					     .end = start + AREA_BYTES,
+					     .budget_ns = rand_r(&s->random) % 2,
+					     .flags = flags[rand_r(&s->random) % 4]};
+
+		while (scan_some(s, &req) && !__atomic_load_n(&s->stop, __ATOMIC_RELAXED))
+			;
+	}
+	return NULL;
+}
+
+static void start_scanner(struct scanner *s, const struct target *target)
+{
+	s->target = target;
+	s->stop = false;
+	if (pthread_create(&s->thread, NULL, scan_always, s))
+		fail("pthread_create");
+}
+
+static void stop_scanner(struct scanner *s)
+{
+	__atomic_store_n(&s->stop, true, __ATOMIC_RELAXED);
+	pthread_join(s->thread, NULL);
+}
+
+static void print_scans(const struct scanner *s)
+{
+	expect(!s->bad && s->nr_tables && s->nr_recs,
+	       "          scanned meanwhile: %lu tables, %lu records; ended %lu times, for time "
+	       "%lu, buffer %lu, lock %lu (%lu midway), gone %lu; want 0 wrong, saw %lu",
+	       s->nr_tables, s->nr_recs, s->nr_stops[EMBER_STOP_DONE], s->nr_stops[EMBER_STOP_TIME],
+	       s->nr_stops[EMBER_STOP_BUFFER], s->nr_stops[EMBER_STOP_LOCK], s->nr_midway,
+	       s->nr_stops[EMBER_STOP_GONE], s->bad);
+}
+
 static double now_s(void)
 {
 	struct timespec now;
@@ -262,12 +385,15 @@ static void run_race(const char *name, race_fn race)
 	bool short_lived = race == do_exit || race == do_exec;
 	double until_s = now_s() + seconds;
 	unsigned long targets = 0, failed = 0;
+	struct scanner scanner = {.random = 1};
 	struct books books = {0};
 	struct target target;
 
 	do {
 		start_target(&target, race);
+		start_scanner(&scanner, &target);
 		ask_for(&books, &target, until_s);
+		stop_scanner(&scanner);
 		failed += stop_target(&target) != 0;
 		targets++;
 	} while (now_s() < until_s);
@@ -278,6 +404,7 @@ static void run_race(const char *name, race_fn race)
 	for (unsigned int i = 1; i <= EMBER_OUTCOME_MAX; i++)
 		if (books.count[i])
 			printf("       %s %lu\n", ember_outcome_name(i), books.count[i]);
+	print_scans(&scanner);
 }
 
 /* One's own pages, there and back, until the family is gone. */
@@ -329,6 +456,7 @@ int main(int argc, char **argv)
 	err = ember_nl_start(&nl);
 	if (err)
 		fail("family ember: %s", strerror(-err));
+	sampler = start_sampler();
 	run_race("nothing", do_nothing);
 	run_race("mprotect", do_mprotect);
 	run_race("munmap", do_munmap);
@@ -338,6 +466,7 @@ int main(int argc, char **argv)
 	run_race("thp", do_thp);
 	run_race("exit", do_exit);
 	run_race("exec", do_exec);
+	ember_sampler_close(sampler);
 	ember_nl_close(&nl);
 	return expect_status();
 }

@@ -24,10 +24,11 @@
  * socket's buffer was full when RESULT was sent, or there was no memory for the
  * message (recv fails with ENOBUFS), then nothing is lost: a GET_RESULT dump lists the
  * requests, GET_RESULT(id) fetches the result again. A RESULT that was on its way
- * then may still arrive later, even after the ACK; a client that never uses an id twice can tell that it is an old one.
- * Closing the socket cancels the client's requests and frees
- * its results; so does unloading the module, after which the family is unknown
- * (the generic netlink controller announces CTRL_CMD_DELFAMILY).
+ * then may still arrive later, even after the ACK; a client that never uses an id
+ * twice can tell that it is an old one.
+ * Closing the socket cancels the client's requests and frees its results; so does
+ * unloading the module, after which the family is unknown (the generic netlink
+ * controller announces CTRL_CMD_DELFAMILY).
  *
  * RESULT is unsolicited: its nlmsg_seq is 0. With libnl, switch sequence
  * checking off (nl_socket_disable_seq_check()).
