@@ -30,6 +30,8 @@
 
 static u8 look_at_vma(struct vm_area_struct *vma)
 {
+	if (!vma)
+		return EMBER_OUTCOME_NO_AREA;
 	if (is_vm_hugetlb_page(vma) || (vma->vm_flags & VM_SPECIAL))
 		return EMBER_OUTCOME_SPECIAL;
 	if (!vma_is_anonymous(vma))
@@ -174,7 +176,7 @@ static void set_outcomes(const struct ember_look *look, unsigned long first, uns
 static bool look_at_table(struct ember_look *look, struct mm_struct *mm, pmd_t *pmd, pmd_t pmdval,
 			  unsigned long first, unsigned long last, struct ember_pages *pages)
 {
-	unsigned long page = first;
+	unsigned long page = first, end;
 	spinlock_t *ptl;
 	pte_t *table;
 	bool same;
@@ -185,8 +187,10 @@ static bool look_at_table(struct ember_look *look, struct mm_struct *mm, pmd_t *
 	same = pmd_same(pmdval, pmdp_get_lockless(pmd));
 	if (same) {
 		table = (pte_t *)pmd_page_vaddr(pmdval);
-		for_each_set_bit_from(page, pages->wanted, last)
-			set_outcome(look, page, look_at_pte(look, ptep_get(table + page)), pages);
+		for_each_set_bitrange_from(page, end, pages->wanted, last)
+			for (; page < end; page++)
+				set_outcome(look, page, look_at_pte(look, ptep_get(table + page)),
+					    pages);
 	}
 	spin_unlock(ptl);
 	rcu_read_unlock();
@@ -221,9 +225,9 @@ static bool look_at_pmd(struct ember_look *look, struct mm_struct *mm, pmd_t *pm
 /**
  * ember_look_area() - sort out the wanted pages of one area in one 2 MiB region
  * @look: what may move
- * @vma: the area
- * @start: in @vma
- * @end: in @vma or its end, in the same 2 MiB region as @start
+ * @vma: the area; NULL: there is none
+ * @start: of it
+ * @end: of it, at most the end of the same 2 MiB region as @start
  * @pages: of the region; of those in [@start, @end) only the ones that may move
  *	stay wanted, the others get their outcome. With @look->failed all get it.
  *

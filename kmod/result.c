@@ -7,13 +7,6 @@
  */
 #include "result.h"
 
-static int next_asked(const __u64 asked[8], int page)
-{
-	while (page < EMBER_REGION_PAGES && !(asked[page / 64] >> (page % 64) & 1))
-		page++;
-	return page;
-}
-
 /**
  * ember_runs_encode() - run lengths of the asked pages of a region
  * @asked: bit i of word w: page w * 64 + i was asked for
@@ -26,18 +19,21 @@ unsigned int ember_runs_encode(const __u64 asked[8], const __u8 outcome[EMBER_RE
 			       struct ember_run *ret_runs)
 {
 	unsigned int nr = 0;
-	int page, last = -1;
+	int last = -1;
 
-	for (page = next_asked(asked, 0); page < EMBER_REGION_PAGES;
-	     page = next_asked(asked, page + 1)) {
-		if (last < 0 || outcome[page] != outcome[last]) {
+	for (int w = 0; w < EMBER_REGION_PAGES / 64; w++) {
+		for (__u64 left = asked[w]; left; left &= left - 1) {
+			int page = w * 64 + __builtin_ctzll(left);
+
+			if (last < 0 || outcome[page] != outcome[last]) {
+				if (ret_runs)
+					ret_runs[nr] = (struct ember_run){ .outcome = outcome[page] };
+				nr++;
+			}
 			if (ret_runs)
-				ret_runs[nr] = (struct ember_run){ .outcome = outcome[page] };
-			nr++;
+				ret_runs[nr - 1].count++;
+			last = page;
 		}
-		if (ret_runs)
-			ret_runs[nr - 1].count++;
-		last = page;
 	}
 	return nr;
 }
