@@ -6,6 +6,8 @@
  *
  * Times of an emulator mean nothing by themselves, so only ratios of the same boot
  * are judged: fails when the median ratio for dense selections is below --dense.
+ * In a guest whose clock counts instructions (tests/vm/run --clock instructions)
+ * the ratio is the same on any host, however busy.
  *
  *	migrate_speed [--pages N] [--rounds N] [--dense RATIO] [--busy N]
  *
@@ -276,9 +278,10 @@ int main(int argc, char **argv)
 	err = ember_nl_start(&nl);
 	if (err)
 		fail("family ember: %s", strerror(-err));
-	dense = compare_movers(&nl, "dense", 1);
-	compare_movers(&nl, "1-in-4", 4);
+	/* The judged one last: a machine that has just booted is busy for a while. */
 	compare_movers(&nl, "1-in-8", 8);
+	compare_movers(&nl, "1-in-4", 4);
+	dense = compare_movers(&nl, "dense", 1);
 	expect(dense >= options.dense, "dense: want at least %.2f times move_pages(2), saw %.2f",
 	       options.dense, dense);
 	ember_nl_close(&nl);
