@@ -577,7 +577,7 @@ static void cancelled(void)
 /* The request that is running is cancelled: some pages have moved by then, some not. */
 static void cancelled_midway(void)
 {
-	size_t nr = EMBER_MAX_REGIONS * REGION_PAGES, count[EMBER_OUTCOME_MAX + 1] = { 0 };
+	size_t nr = EMBER_MAX_REGIONS * REGION_PAGES, count[EMBER_OUTCOME_MAX + 1] = {0};
 	static struct ember_nl_job job, listed[EMBER_CREDITS];
 	char *area = area_map(nr);
 	unsigned int rounds = 0;
@@ -598,10 +598,11 @@ static void cancelled_midway(void)
 		collect(&job, count);
 		/* What an earlier round has moved may be there already. */
 		balanced &= count[EMBER_OUTCOME_MOVED] + count[EMBER_OUTCOME_CANCELLED] +
-				    count[EMBER_OUTCOME_ALREADY_THERE] == nr;
+				count[EMBER_OUTCOME_ALREADY_THERE] ==
+			    nr;
 	}
 	expect(count[EMBER_OUTCOME_MOVED] && count[EMBER_OUTCOME_CANCELLED] && balanced &&
-		       job.status == -ECANCELED,
+		   job.status == -ECANCELED,
 	       "%-13s while it runs: want %zu pages moved or cancelled, some of each, and status "
 	       "%d; saw %zu and %zu, %d after %u rounds",
 	       "cancelled", nr, -ECANCELED, count[EMBER_OUTCOME_MOVED],
@@ -670,7 +671,7 @@ static void kill_during_request(size_t count[EMBER_OUTCOME_MAX + 1])
 /* Until the exit is seen in the middle of a request. */
 static void gone(void)
 {
-	size_t nr = EMBER_MAX_REGIONS * REGION_PAGES, count[EMBER_OUTCOME_MAX + 1] = { 0 };
+	size_t nr = EMBER_MAX_REGIONS * REGION_PAGES, count[EMBER_OUTCOME_MAX + 1] = {0};
 	double deadline = now_s() + 60;
 	unsigned int rounds = 0;
 
