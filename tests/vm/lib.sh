@@ -41,6 +41,7 @@ host_packages() {
 		debian-archive-keyring /usr/share/keyrings/debian-archive-keyring.gpg
 		rsync /usr/bin/rsync
 		util-linux /usr/bin/flock
+		mount /usr/bin/mount
 	LIST
 }
 
