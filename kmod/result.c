@@ -26,8 +26,10 @@ unsigned int ember_runs_encode(const __u64 asked[8], const __u8 outcome[EMBER_RE
 			int page = w * 64 + __builtin_ctzll(left);
 
 			if (last < 0 || outcome[page] != outcome[last]) {
-				if (ret_runs)
-					ret_runs[nr] = (struct ember_run){ .outcome = outcome[page] };
+				if (ret_runs) {
+					ret_runs[nr].outcome = outcome[page];
+					ret_runs[nr].count = 0;
+				}
 				nr++;
 			}
 			if (ret_runs)
