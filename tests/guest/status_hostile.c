@@ -24,7 +24,7 @@
 
 #include "tests/lib/target.h"
 
-#define SOCKET "/run/ember/status.sock"
+#define SOCKET "/run/ember/daemon/status.sock"
 #define ASK "{\"method\":\"io.ember.Daemon.GetStatus\"}"
 #define NR_USERS 4
 #define FIRST_UID 60001
