@@ -9,6 +9,7 @@ moved them and nobody else is asked of its books.
 
 import ctypes
 import json
+import pathlib
 import subprocess
 import sys
 import time
@@ -42,6 +43,9 @@ def moves(direction):
 def main():
     subprocess.run(["systemd-sysusers"], check=True)
     subprocess.run(["systemctl", "daemon-reload"], check=True)
+    # No hint faults: attaching a program patches code of the page fault path, and an emulated CPU that runs through
+    # it at that moment may trip over the half-written instruction ("Oops: int3"), which real ones do not.
+    pathlib.Path("/proc/sys/kernel/numa_balancing").write_text("0")
     hot_at = SIZE - HOT
     generator = subprocess.Popen(
         ["/usr/lib/ember/tests/hotset", "--size", str(SIZE), "--hot", str(HOT), "--hot-offset", str(hot_at),
