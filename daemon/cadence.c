@@ -15,6 +15,13 @@
 #define BUSY_READINGS 6
 #define BUSY_BUDGET 10
 
+/*
+ * So many plans in a row find next to nothing to do before the period is stretched to the budget:
+ * pages that wait in a CPU's lists of free pages are room that one plan does not see, and the
+ * next one does.
+ */
+#define SETTLED_PLANS 4
+
 /* A scan over an interval in which a page at the threshold is touched so often tells nothing. */
 #define SATURATED_TOUCHES 4
 
@@ -64,7 +71,6 @@ static bool may_begin_ladder(const struct ember_cadence *c)
 bool ember_cadence_warm_up(struct ember_cadence *c)
 {
 	c->ladder_wanted = true;
-	c->settled = false;
 	return may_begin_ladder(c);
 }
 
@@ -93,7 +99,8 @@ static void learn(struct ember_cadence *c, const struct ember_cadence_obs *obs)
 	if (obs->scan_ns)
 		c->scan_wall_ns = average(c->scan_wall_ns, obs->scan_ns);
 	if (obs->planned) {
-		c->settled = obs->settled;
+		c->nr_settled = obs->settled ? c->nr_settled + 1 : 0;
+		c->settled = c->nr_settled >= SETTLED_PLANS;
 		adapt_window(c, obs->threshold_level);
 	}
 }
@@ -155,6 +162,8 @@ static void begin_ladder_if_wanted(struct ember_cadence *c)
 	if (!c->ladder_wanted || !may_begin_ladder(c))
 		return;
 	c->ladder_wanted = false;
+	c->settled = false;
+	c->nr_settled = 0;
 	c->warm = 0;
 	c->opened = false;
 }

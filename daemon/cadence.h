@@ -58,6 +58,7 @@ struct ember_cadence {
 	uint64_t scan_cost_ns; /* of one scan with what follows it, averaged */
 	uint64_t scan_wall_ns;
 	uint32_t nr_periods;
+	uint32_t nr_settled;     /* plans in a row */
 	uint64_t ladder_debt_ns; /* time until the CPU budget allows another ladder */
 	bool ladder_wanted;
 	uint8_t warm; /* next step of the ladder */

@@ -190,6 +190,22 @@ static void test_stretched_period(void **state)
 	assert_int_equal(r.last.window_ns, SEC);
 }
 
+/* One plan that finds nothing to do does not stretch the period yet. */
+static void test_settles_after_four_plans(void **state)
+{
+	struct ember_cadence c = make(300);
+	struct result r;
+
+	(void)state;
+	r = run(&c, 60 * SEC, 10, 100 * MSEC, false);
+	r = run(&c, 2 * SEC, 10, 100 * MSEC, true);
+	assert_true(r.last.period_ns < 2 * SEC);
+	r = run(&c, 60 * SEC, 10, 100 * MSEC, true);
+	assert_true(r.last.period_ns >= 3 * SEC);
+	r = run(&c, 8 * SEC, 10, 100 * MSEC, false);
+	assert_true(r.last.period_ns < 2 * SEC);
+}
+
 /* A clearing scan after a long pause says little; it is scored only where it says something. */
 static void test_saturated_intervals_are_not_scored(void **state)
 {
@@ -280,6 +296,7 @@ int main(void)
 	    cmocka_unit_test(test_settled),
 	    cmocka_unit_test(test_more_readings_while_unsettled),
 	    cmocka_unit_test(test_budget),
+	    cmocka_unit_test(test_settles_after_four_plans),
 	    cmocka_unit_test(test_stretched_period),
 	    cmocka_unit_test(test_saturated_intervals_are_not_scored),
 	    cmocka_unit_test(test_warm_up_again),
