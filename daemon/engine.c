@@ -35,6 +35,7 @@ static void run_round(struct ember_engine *e)
 	ember_move_account(e);
 	if (e->step.plan)
 		ember_move_plan(e);
+	ember_scan_early(e);
 	if (e->step.plan)
 		ember_report_publish(e);
 	/* All that the thread did since the last round: events and early looks cost, too. */
