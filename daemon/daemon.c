@@ -219,7 +219,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 
 	if (now_ns() - ember_engine_heartbeat_ns(d->engine) > HEARTBEAT_LIMIT_NS) {
 		/* No watchdog message from now on: systemd restarts us. */
-		log_err("the engine has not moved for %llu s", HEARTBEAT_LIMIT_NS / NSEC_PER_SEC);
+		log_err("the engine has not moved for %llu s, at: %s",
+			HEARTBEAT_LIMIT_NS / NSEC_PER_SEC, ember_engine_stage(d->engine));
 		sd_event_set_watchdog(d->event, false);
 	}
 	hold_settings(d);

@@ -31,11 +31,16 @@ static void run_round(struct ember_engine *e)
 	uint64_t cpu_ns;
 
 	e->obs = (struct ember_cadence_obs){};
+	atomic_store(&e->stage, "scan");
 	ember_scan_round(e);
+	atomic_store(&e->stage, "account");
 	ember_move_account(e);
+	atomic_store(&e->stage, "plan");
 	if (e->step.plan)
 		ember_move_plan(e);
+	atomic_store(&e->stage, "early look");
 	ember_scan_early(e);
+	atomic_store(&e->stage, "report");
 	if (e->step.plan)
 		ember_report_publish(e);
 	/* All that the thread did since the last round: events and early looks cost, too. */
@@ -163,11 +168,15 @@ static void *engine_main(void *arg)
 	while (!atomic_load(&e->stop) && r >= 0) {
 		uint64_t due = ember_scan_early_due(e);
 
+		atomic_store(&e->stage, "wait");
 		r = wait_for_work(e, due < e->next_scan_ns ? due : e->next_scan_ns);
 		atomic_store(&e->heartbeat_ns, now_ns());
 		take_messages(e);
+		atomic_store(&e->stage, "account");
 		ember_move_account(e);
+		atomic_store(&e->stage, "early look");
 		ember_scan_early(e);
+		atomic_store(&e->stage, "events");
 		ember_follow_handle_events(e);
 		if (now_ns() >= e->next_scan_ns)
 			run_round(e);
@@ -322,6 +331,13 @@ void ember_engine_status(struct ember_engine *engine, struct ember_status *ret)
 	pthread_mutex_lock(&engine->lock);
 	*ret = engine->published;
 	pthread_mutex_unlock(&engine->lock);
+}
+
+const char *ember_engine_stage(struct ember_engine *engine)
+{
+	const char *stage = atomic_load(&engine->stage);
+
+	return stage ? stage : "start";
 }
 
 uint64_t ember_engine_heartbeat_ns(struct ember_engine *engine)

@@ -42,6 +42,7 @@ struct ember_engine {
 	int ended_fd; /* the thread ended by itself */
 	atomic_bool stop;
 	_Atomic uint64_t heartbeat_ns;
+	_Atomic(const char *) stage; /* what the thread is at, for whoever finds it stuck */
 
 	pthread_mutex_t lock;
 	struct ember_policy *new_policy; /* under lock */
