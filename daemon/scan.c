@@ -13,7 +13,7 @@
  * From the first fault sample in unknown memory to the look at it: long enough for a burst of
  * first touches to gather, short against the period.
  */
-#define EARLY_LOOK_NS (15 * NSEC_PER_MSEC)
+#define EARLY_LOOK_NS (40 * NSEC_PER_MSEC)
 
 /* One call of the kernel side; in between the thread can be told to stop. */
 #define SCAN_BUDGET_NS (20 * NSEC_PER_MSEC)
