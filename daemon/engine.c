@@ -22,7 +22,7 @@
 /* The control thread takes a thread that is silent for longer than 20 s for stuck. */
 #define MAX_WAIT_NS (4 * NSEC_PER_SEC)
 
-/* Pages that are cooling down: 4 Mi pages would be 16 GiB of moves within their times. */
+/* Pages that are cooling down: 1 Mi pages are 4 GiB of moves within their times. */
 #define COOLDOWN_ENTRIES (1U << 20)
 
 /* The product on one screen: sample -> score -> plan -> execute -> account. */
@@ -60,11 +60,8 @@ static struct ember_cadence_params cadence_params(const struct ember_engine *e)
 static void apply_policy(struct ember_engine *e)
 {
 	struct ember_cadence_params params = cadence_params(e);
-	uint64_t bandwidth = e->policy->global.bandwidth_bytes_per_s;
 
 	ember_cadence_set(&e->cadence, &params);
-	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
-		ember_quota_set(&e->quota[d], bandwidth, bandwidth, now_ns());
 	ember_follow_apply_policy(e);
 }
 
@@ -87,8 +84,7 @@ static int open_sampler(struct ember_engine *e, struct ember_sampler **ret,
 	return r;
 }
 
-/* How many faults make a sample is part of the programs: they are loaded anew, or the old ones
- * stay. */
+/* The period is part of the programs: they are loaded anew, or the old ones stay. */
 static void apply_sampling(struct ember_engine *e)
 {
 	enum ember_sampler_reason reason;
