@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "exchange.h"
 
+#include <stdbool.h>
+
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -94,7 +96,8 @@ struct ember_exchange ember_exchange_find(const uint64_t candidates[EMBER_RANKS]
 	const struct walk hottest = walk_from(candidates, EMBER_RANKS - 1, -1);
 	const struct walk coldest = walk_from(victims, 0, 1);
 	struct walk up = hottest, down = coldest, wish_up = hottest, wish_down = coldest;
-	uint64_t max_down = min_u64(min_u64(l->budget_down, l->lower_room), total(victims));
+	const bool can_start = l->transient_room + (int64_t)l->lower_room > 0;
+	uint64_t max_down = min_u64(l->budget_down, total(victims));
 	uint64_t fillable = above_zero(l->room - (int64_t)l->slack);
 	struct ember_exchange ex = {0};
 	uint64_t filled, swapped, owed;
@@ -103,11 +106,11 @@ struct ember_exchange ember_exchange_find(const uint64_t candidates[EMBER_RANKS]
 	ex.nr_wanted += swap_pairs(&wish_up, &wish_down, UINT64_MAX);
 
 	filled = fill(&up, min_u64(fillable, l->budget_up));
-	swapped = swap_pairs(&up, &down, min_u64(l->budget_up - filled, max_down));
+	swapped = can_start ? swap_pairs(&up, &down, min_u64(l->budget_up - filled, max_down)) : 0;
 	/* below its watermark a node gives two for one; what is sent from above it passes on */
 	owed = min_u64(above_zero(-l->transient_room), swapped);
 	owed += min_u64(above_zero(-l->room), l->demand);
-	ex.nr_down = min_u64(swapped + owed, max_down);
+	ex.nr_down = min_u64(swapped + owed, min_u64(max_down, l->lower_room + filled + swapped));
 	ex.nr_up = min_u64(filled + swapped, above_zero(l->transient_room + (int64_t)ex.nr_down));
 	cut(hottest, ex.nr_up, &ex.up_rank, &ex.up_at);
 	cut(coldest, ex.nr_down, &ex.down_rank, &ex.down_at);

@@ -7,6 +7,9 @@
  * has to be found: where access is uniform no pair has the gap and nothing moves; where the
  * hot set is larger than fast memory, hot pages do not displace each other. Free room is
  * filled from the hottest down without a gap, for nothing is displaced.
+ *
+ * As each page that comes leaves a place for one that goes, an exchange needs free room on one
+ * side only, for the first pages; where neither side has any, it cannot start.
  */
 #ifndef EMBER_EXCHANGE_H
 #define EMBER_EXCHANGE_H
@@ -26,7 +29,7 @@ struct ember_exchange_limits {
 	int64_t room; /* 4 KiB pages free above watermark and reserve; negative: in debt */
 	int64_t transient_room; /* the same without the reserve: may be used while pages pass */
 	uint64_t slack; /* free room that is not filled, so that it is not filled and emptied */
-	uint64_t lower_room; /* what the nodes below can take */
+	uint64_t lower_room; /* what the nodes below can take more than they give */
 	uint64_t budget_up;  /* pages this round */
 	uint64_t budget_down;
 	uint64_t demand; /* pages that the tier above sends here in this round */

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "execute.h"
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,32 +10,87 @@
 
 #define PAGE_BYTES 4096ULL
 
+/* Both lanes of a plan, walked through in an order in which every move finds its room. */
+struct walk {
+	const struct ember_plan *plan;
+	uint32_t first[EMBER_NR_DIRECTIONS]; /* moves of a direction: [first, end) */
+	uint32_t next[EMBER_NR_DIRECTIONS];
+	uint32_t end[EMBER_NR_DIRECTIONS];
+	int64_t room[EMBER_MAX_NODES];
+	int64_t freed[EMBER_NR_DIRECTIONS][EMBER_MAX_NODES]; /* part of room, by whom */
+};
+
+static enum ember_direction other(enum ember_direction d)
+{
+	return d == EMBER_PROMOTE ? EMBER_DEMOTE : EMBER_PROMOTE;
+}
+
+static bool at_end(const struct walk *w, enum ember_direction d)
+{
+	return w->next[d] == w->end[d];
+}
+
+static bool fits(const struct walk *w, enum ember_direction d)
+{
+	const struct ember_move *move = &w->plan->moves[w->next[d]];
+
+	return !at_end(w, d) && w->room[move->dest] >= (int64_t)(move->nr_pages * PAGE_BYTES);
+}
+
+/* Does the next move of @d find room only because of the moves of the other lane? */
+static bool owes_room(const struct walk *w, enum ember_direction d)
+{
+	const struct ember_move *move = &w->plan->moves[w->next[d]];
+
+	return w->room[move->dest] - w->freed[other(d)][move->dest] <
+	       (int64_t)(move->nr_pages * PAGE_BYTES);
+}
+
+static void take_step(struct walk *w, enum ember_direction d, uint32_t *ret)
+{
+	uint32_t i = w->next[d], before = i > w->first[d] ? ret[i - 1] : 0;
+	const struct ember_move *move = &w->plan->moves[i];
+
+	ret[i] = owes_room(w, d) ? w->next[other(d)] - w->first[other(d)] : before;
+	w->next[d]++;
+	w->room[move->dest] -= move->nr_pages * PAGE_BYTES;
+	for (uint32_t k = 0; k < move->nr_regions; k++) {
+		const struct ember_move_region *region = &w->plan->regions[move->first_region + k];
+
+		if (region->src >= EMBER_MAX_NODES)
+			continue;
+		w->room[region->src] += region->nr_pages * PAGE_BYTES;
+		w->freed[d][region->src] += region->nr_pages * PAGE_BYTES;
+	}
+}
+
+/*
+ * Promotions first, as far as there is room: hot pages arrive soonest, and the slower node, which
+ * may be full, gets room before it is sent anything. Where neither lane fits, the next demotion
+ * tries its luck: the mover refuses pages for which there is no room.
+ */
+static enum ember_direction next_lane(const struct walk *w)
+{
+	if (fits(w, EMBER_PROMOTE) || at_end(w, EMBER_DEMOTE))
+		return EMBER_PROMOTE;
+	return EMBER_DEMOTE;
+}
+
 void ember_execute_barriers(const struct ember_plan *plan,
 			    const uint64_t room_bytes[EMBER_MAX_NODES], uint32_t *ret)
 {
-	uint64_t wanted[EMBER_MAX_NODES] = {}, freed[EMBER_MAX_NODES] = {};
-	uint32_t nr_demotions = 0, next = 0; /* demotions counted into freed: [0, next) */
+	uint32_t nr = plan->nr_moves, nr_demotions = 0;
+	struct walk w = {.plan = plan};
 
-	while (nr_demotions < plan->nr_moves && plan->moves[nr_demotions].direction == EMBER_DEMOTE)
-		ret[nr_demotions++] = 0;
-	for (uint32_t i = nr_demotions; i < plan->nr_moves; i++) {
-		const struct ember_move *move = &plan->moves[i];
-
-		wanted[move->dest] += move->nr_pages * PAGE_BYTES;
-		while (next < nr_demotions &&
-		       wanted[move->dest] > room_bytes[move->dest] + freed[move->dest]) {
-			const struct ember_move *demotion = &plan->moves[next++];
-
-			for (uint32_t k = 0; k < demotion->nr_regions; k++) {
-				const struct ember_move_region *region =
-				    &plan->regions[demotion->first_region + k];
-
-				if (region->src < EMBER_MAX_NODES)
-					freed[region->src] += region->nr_pages * PAGE_BYTES;
-			}
-		}
-		ret[i] = next;
-	}
+	while (nr_demotions < nr && plan->moves[nr_demotions].direction == EMBER_DEMOTE)
+		nr_demotions++;
+	w.end[EMBER_DEMOTE] = nr_demotions;
+	w.first[EMBER_PROMOTE] = w.next[EMBER_PROMOTE] = nr_demotions;
+	w.end[EMBER_PROMOTE] = nr;
+	for (int n = 0; n < EMBER_MAX_NODES; n++)
+		w.room[n] = room_bytes[n];
+	while (!at_end(&w, EMBER_PROMOTE) || !at_end(&w, EMBER_DEMOTE))
+		take_step(&w, next_lane(&w), ret);
 }
 
 static int by_address(const void *a, const void *b)
@@ -58,29 +115,43 @@ static struct ember_job *new_job(const struct ember_plan *plan, const struct emb
 	return job;
 }
 
-uint32_t ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
-			    const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
-			    struct ember_account *account)
+/* All jobs of the plan or none: a move waits for moves of the other lane, so all must come. */
+static int make_jobs(const struct ember_plan *plan, struct ember_job_list *ret)
 {
-	_cleanup_free_ uint32_t *barriers = calloc(plan->nr_moves + 1, sizeof(*barriers));
-	uint64_t demotions_before = 0;
-
-	if (!barriers)
-		return 0;
-	ember_execute_barriers(plan, room_bytes, barriers);
 	for (uint32_t i = 0; i < plan->nr_moves; i++) {
 		struct ember_job *job = new_job(plan, &plan->moves[i]);
 
-		if (!job)
-			return i;
-		job->seq = ember_movers_next_seq(movers, job->move.direction);
-		if (i == 0)
-			demotions_before = job->move.direction == EMBER_DEMOTE ? job->seq - 1 : 0;
+		if (!job) {
+			while (ret->nr)
+				ember_job_free(ember_job_pop(ret));
+			return -ENOMEM;
+		}
+		ember_job_push(ret, job);
+	}
+	return 0;
+}
+
+int ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
+		       const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
+		       struct ember_account *account)
+{
+	_cleanup_free_ uint32_t *barriers = calloc(plan->nr_moves + 1, sizeof(*barriers));
+	uint64_t before[EMBER_NR_DIRECTIONS];
+	struct ember_job_list jobs = {};
+
+	if (!barriers || make_jobs(plan, &jobs) < 0)
+		return -ENOMEM;
+	ember_execute_barriers(plan, room_bytes, barriers);
+	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
+		before[d] = ember_movers_nr_submitted(movers, d);
+	for (uint32_t i = 0; i < plan->nr_moves; i++) {
+		struct ember_job *job = ember_job_pop(&jobs);
+
 		if (barriers[i])
-			job->after_demotion = demotions_before + barriers[i];
+			job->after = before[other(job->move.direction)] + barriers[i];
 		ember_account_submitted(account, procs[job->move.proc].regions, &job->move,
 					job->regions);
 		ember_movers_submit(movers, job);
 	}
-	return plan->nr_moves;
+	return 0;
 }

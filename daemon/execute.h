@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * execute: turn a plan into jobs and hand them to the movers. Demote before promote holds job by
- * job: a promotion job waits only for the demotions whose room it needs, so that both
- * directions work side by side. With observe_only the last step is left out, and nothing else.
+ * execute: turn a plan into jobs and hand them to the movers, one lane for each direction. A job
+ * waits only for the jobs of the other lane whose room it needs, so that both work side by side:
+ * an exchange between two nodes needs free room on one of them only. With observe_only the last
+ * step is left out, and nothing else.
  */
 #ifndef EMBER_EXECUTE_H
 #define EMBER_EXECUTE_H
@@ -15,19 +16,19 @@
 #include "plan.h"
 
 /*
- * For each move of @plan in order: how many of the plan's demotion moves must be done before it
- * may start (0 for demotions). @room_bytes: what is free on each node above its reserve.
- * @ret: nr_moves numbers. Pure.
+ * For each move of @plan in order: how many of the plan's moves of the other direction must be done
+ * before it may start. @room_bytes: what is free on each node. There is always an order in which
+ * all moves can start. @ret: nr_moves numbers. Pure.
  */
 void ember_execute_barriers(const struct ember_plan *plan,
 			    const uint64_t room_bytes[EMBER_MAX_NODES], uint32_t *ret);
 
 /*
  * Submit all moves of @plan and enter them in the books. @procs: those the plan was made of.
- * Returns the number of moves submitted, from the first on: fewer than there are if memory ran out.
+ * 0, or -ENOMEM: then nothing was submitted.
  */
-uint32_t ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
-			    const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
-			    struct ember_account *account);
+int ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
+		       const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
+		       struct ember_account *account);
 
 #endif /* EMBER_EXECUTE_H */

@@ -10,10 +10,9 @@
 #include "plan.h"
 
 struct ember_job {
-	struct ember_job *next;  /* of the queue that owns it */
-	struct ember_move move;  /* first_region is 0: regions are the job's own */
-	uint64_t seq;            /* position among the jobs of its direction, from 1 */
-	uint64_t after_demotion; /* do not start before that many demotion jobs are done */
+	struct ember_job *next; /* of the queue that owns it */
+	struct ember_move move; /* first_region is 0: regions are the job's own */
+	uint64_t after; /* do not start before that many jobs of the other direction are done */
 	/* filled by the mover */
 	struct ember_fate_run *runs;
 	size_t nr_runs;

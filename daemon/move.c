@@ -9,6 +9,11 @@
 
 /* Moves of one request of the module; a job is one request. */
 #define REGIONS_PER_MOVE 16
+/*
+ * 4 MiB: several fit what is kept free on a node of 512 MiB (executor: what one move frees is
+ * room for the next), and the work on one still outweighs its request by far.
+ */
+#define PAGES_PER_MOVE 1024
 
 /* Before the first result: assume this rate of a mover. */
 #define FIRST_RATE_BYTES_PER_S (64ULL << 20)
@@ -67,6 +72,7 @@ static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 	uint64_t now = now_ns();
 
 	*limits = (struct ember_plan_limits){.max_regions_per_move = REGIONS_PER_MOVE,
+					     .max_pages_per_move = PAGES_PER_MOVE,
 					     .calibration = &e->calibration,
 					     .seed = e->config.seed};
 	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
@@ -105,21 +111,20 @@ static bool make_plan(struct ember_engine *e, struct ember_plan_limits *limits)
 static void execute(struct ember_engine *e, const struct ember_plan_limits *limits)
 {
 	uint64_t room[EMBER_MAX_NODES] = {};
-	uint32_t nr;
 
 	if (e->config.observe_only || !e->plan.nr_moves)
 		return;
 	for (int node = 0; node < EMBER_MAX_NODES; node++) {
 		const struct ember_node *n = &e->topo.nodes[node];
-		uint64_t kept = n->high_watermark_bytes + limits->reserve_bytes[node] +
-				limits->inflight_bytes[node];
+		uint64_t kept = n->high_watermark_bytes + limits->inflight_bytes[node];
 
 		room[node] = n->has_memory && n->free_bytes > kept ? n->free_bytes - kept : 0;
 	}
-	nr = ember_execute_plan(&e->plan, e->plan_procs, room, e->movers, &e->account);
-	if (nr < e->plan.nr_moves)
-		log_warning("no memory for moves, the rest of the plan is dropped");
-	for (uint32_t i = 0; i < nr; i++) {
+	if (ember_execute_plan(&e->plan, e->plan_procs, room, e->movers, &e->account) < 0) {
+		log_warning("no memory for moves, the plan is dropped");
+		return;
+	}
+	for (uint32_t i = 0; i < e->plan.nr_moves; i++) {
 		const struct ember_move *move = &e->plan.moves[i];
 
 		ember_quota_take(&e->quota[move->direction], move->nr_pages * PAGE_BYTES);

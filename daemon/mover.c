@@ -28,7 +28,7 @@ struct lane {
 	bool started;
 	struct ember_genl *genl;
 	struct ember_job_list queue; /* under movers->lock */
-	uint64_t next_seq;           /* of the submitting thread */
+	uint64_t nr_submitted;       /* under movers->lock */
 	uint64_t nr_done;            /* under movers->lock */
 	/* Sent to the module, result outstanding. Only of this thread. */
 	struct ember_job *sent[EMBER_CREDITS];
@@ -173,10 +173,9 @@ static void run_move_pages(struct lane *lane, struct ember_job *job)
 /* May the first job of the queue start? Under the lock. */
 static bool ready(const struct lane *lane)
 {
-	const struct ember_movers *movers = lane->movers;
+	const struct lane *other = &lane->movers->lanes[lane->direction == EMBER_DEMOTE];
 
-	return lane->queue.nr &&
-	       lane->queue.first->after_demotion <= movers->lanes[EMBER_DEMOTE].nr_done;
+	return lane->queue.nr && lane->queue.first->after <= other->nr_done;
 }
 
 /* The next job, NULL if there is none now; false: the thread shall end. */
@@ -304,8 +303,11 @@ struct ember_movers *ember_movers_free(struct ember_movers *movers)
 
 void ember_movers_submit(struct ember_movers *movers, struct ember_job *job)
 {
+	struct lane *lane = &movers->lanes[job->move.direction];
+
 	pthread_mutex_lock(&movers->lock);
-	ember_job_push(&movers->lanes[job->move.direction].queue, job);
+	ember_job_push(&lane->queue, job);
+	lane->nr_submitted++;
 	movers->nr_open++;
 	pthread_cond_broadcast(&movers->changed);
 	pthread_mutex_unlock(&movers->lock);
@@ -333,9 +335,14 @@ struct ember_job *ember_movers_take_done(struct ember_movers *movers)
 	return job;
 }
 
-uint64_t ember_movers_next_seq(struct ember_movers *movers, enum ember_direction direction)
+uint64_t ember_movers_nr_submitted(struct ember_movers *movers, enum ember_direction direction)
 {
-	return ++movers->lanes[direction].next_seq;
+	uint64_t nr;
+
+	pthread_mutex_lock(&movers->lock);
+	nr = movers->lanes[direction].nr_submitted;
+	pthread_mutex_unlock(&movers->lock);
+	return nr;
 }
 
 uint32_t ember_movers_nr_open(struct ember_movers *movers)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The movers: one thread per direction, because both the module's answers and
- * move_pages(2) may take long, and a demotion must not wait behind a promotion that waits
- * for the room it makes.
+ * move_pages(2) may take long, and a move that makes room must not wait behind one that waits
+ * for it.
  */
 #ifndef EMBER_MOVER_H
 #define EMBER_MOVER_H
@@ -30,8 +30,8 @@ int ember_movers_done_fd(const struct ember_movers *movers);
 /* A finished job, now the caller's; NULL: no more for now. */
 struct ember_job *ember_movers_take_done(struct ember_movers *movers);
 
-/* The next number for ember_job.seq of this direction. */
-uint64_t ember_movers_next_seq(struct ember_movers *movers, enum ember_direction direction);
+/* Jobs of this direction so far: what ember_job.after of the other one counts. */
+uint64_t ember_movers_nr_submitted(struct ember_movers *movers, enum ember_direction direction);
 
 /* Jobs submitted and not yet taken back. */
 uint32_t ember_movers_nr_open(struct ember_movers *movers);

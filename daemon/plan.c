@@ -52,6 +52,7 @@ struct ember_plan_work {
 	uint32_t nr_items_alloc;
 	int64_t room[EMBER_MAX_NODES];      /* above watermark and reserve */
 	int64_t transient[EMBER_MAX_NODES]; /* above the watermark */
+	int64_t accept[EMBER_MAX_NODES];    /* may be sent down to it: what is free, or gets free */
 	uint64_t demand[EMBER_MAX_NODES];
 	uint64_t budget[EMBER_NR_DIRECTIONS];
 	uint16_t near[EMBER_MAX_TIERS]
@@ -70,6 +71,7 @@ struct exchange_ctx {
 	uint8_t node;
 	uint8_t tier;
 	uint16_t lower;                         /* nodes of slower tiers */
+	uint16_t giving;                        /* of these, where candidates lie */
 	uint16_t from_mems[EMBER_MAX_CLASSES];  /* where candidates lie; 0: members may not come */
 	uint8_t victim_less[EMBER_MAX_CLASSES]; /* ranks that its victims count for less */
 	bool may_down[EMBER_MAX_CLASSES];       /* members may go somewhere below it */
@@ -175,6 +177,7 @@ static void prepare_rooms(struct ember_plan_work *w, const struct ember_topology
 
 		bytes -= limits->inflight_bytes[n];
 		w->transient[n] = bytes >> PAGE_SHIFT;
+		w->accept[n] = bytes > 0 ? bytes >> PAGE_SHIFT : 0;
 		w->room[n] = (bytes - (int64_t)limits->reserve_bytes[n]) >> PAGE_SHIFT;
 		w->demand[n] = 0;
 	}
@@ -218,26 +221,28 @@ static void count_not_allowed(struct ember_plan *plan, const struct ember_topolo
 	}
 }
 
-/* Nodes below @tier that have room for a page of class @c. */
+/* Nodes below that a page of class @c may go to: they have room, or will when they have given. */
 static uint16_t nodes_below(const struct exchange_ctx *x, unsigned int c)
 {
-	uint16_t nodes = 0;
+	uint16_t nodes = x->lower & x->w->survey.classes[c].allowed;
 
-	for (unsigned int t = x->tier + 1; t < x->topo->nr_tiers; t++)
-		nodes |= x->topo->tiers[t].nodes;
-	nodes &= x->w->survey.classes[c].allowed;
-	for (uint16_t left = nodes; left; left &= left - 1)
-		if (x->w->transient[__builtin_ctz(left)] <= 0)
+	for (uint16_t left = nodes & ~x->giving; left; left &= left - 1)
+		if (x->w->accept[__builtin_ctz(left)] <= 0)
 			nodes &= ~(left & -left);
 	return nodes;
 }
 
-static void add_candidates(struct exchange_ctx *x, const struct ember_counts *counts)
+static void add_candidates(struct exchange_ctx *x, uint8_t mem, const struct ember_counts *counts)
 {
+	uint64_t nr = 0;
+
 	for (int r = 0; counts && r < EMBER_RANKS; r++) {
 		x->candidates[r] += counts->pages[r] - counts->too_cold[r];
 		x->nr_too_cold += counts->too_cold[r];
+		nr += counts->pages[r] - counts->too_cold[r];
 	}
+	if (nr)
+		x->giving |= x->lower & 1U << mem;
 }
 
 static uint8_t victim_rank(const struct exchange_ctx *x, unsigned int c, int rank)
@@ -270,18 +275,20 @@ static void sum_up(struct exchange_ctx *x)
 	uint16_t lower = 0;
 
 	for (unsigned int c = 0; c < s->nr_classes; c++) {
+		set_class(x, c);
+		for (uint16_t mems = x->from_mems[c]; mems; mems &= mems - 1)
+			add_candidates(x, __builtin_ctz(mems), s->counts[__builtin_ctz(mems)][c]);
+	}
+	for (unsigned int c = 0; c < s->nr_classes; c++) {
 		uint16_t below = nodes_below(x, c);
 
-		set_class(x, c);
 		x->may_down[c] = below;
 		lower |= below;
-		for (uint16_t mems = x->from_mems[c]; mems; mems &= mems - 1)
-			add_candidates(x, s->counts[__builtin_ctz(mems)][c]);
-		if (x->may_down[c])
+		if (below)
 			add_victims(x, c);
 	}
 	for (; lower; lower &= lower - 1)
-		x->limits.lower_room += x->w->transient[__builtin_ctz(lower)];
+		x->limits.lower_room += x->w->accept[__builtin_ctz(lower)];
 }
 
 /* ---- names ---- */
@@ -526,21 +533,41 @@ static int add_item(struct exchange_ctx *x, struct ember_region_span *span, cons
 	return 0;
 }
 
+static void add_room(struct ember_plan_work *w, uint8_t node, int64_t nr)
+{
+	w->accept[node] += nr;
+	w->transient[node] += nr;
+	w->room[node] += nr;
+}
+
+/* Pages that leave slower nodes: what goes down in this round may take their places. */
+static void leave_room(struct exchange_ctx *x, const struct ember_region *r,
+		       const uint64_t mask[EMBER_PLANE_WORDS])
+{
+	uint64_t leaving[EMBER_PLANE_WORDS];
+
+	for (uint16_t mems = ember_region_mems(r) & x->lower; mems; mems &= mems - 1) {
+		ember_region_on_mem(r, __builtin_ctz(mems), leaving);
+		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+			leaving[w] &= mask[w];
+		add_room(x->w, __builtin_ctz(mems), weight(leaving));
+	}
+}
+
 /* The nearest node of the next tier down that can take some; as many as it can of @mask. */
 static uint8_t demote_to(struct exchange_ctx *x, uint32_t proc, uint64_t mask[EMBER_PLANE_WORDS])
 {
 	uint8_t class = x->w->survey.class_of[proc], nodes[EMBER_MAX_NODES];
-	uint16_t below = nodes_below(x, class);
+	uint16_t below = x->lower & x->w->survey.classes[class].allowed;
 	unsigned int n = weight(mask), nr, nr_nearest;
 
 	for (unsigned int t = x->tier + 1; t < x->topo->nr_tiers; t++) {
 		nr = ember_topology_nearest(x->topo, x->w->survey.classes[class].home, t, below,
 					    nodes, &nr_nearest);
 		for (unsigned int i = 0; i < nr; i++) {
-			if (x->w->transient[nodes[i]] < n)
+			if (x->w->accept[nodes[i]] < n)
 				continue;
-			x->w->transient[nodes[i]] -= n;
-			x->w->room[nodes[i]] -= n;
+			add_room(x->w, nodes[i], -(int64_t)n);
 			x->w->demand[nodes[i]] += n;
 			return nodes[i];
 		}
@@ -667,6 +694,8 @@ static int64_t name_pages(struct exchange_ctx *x, struct picker *p)
 				dest = demote_to(x, proc, mask);
 			if (dest == EMBER_NO_NODE)
 				continue;
+			if (p->direction == EMBER_PROMOTE)
+				leave_room(x, r, mask);
 			uncount(x, proc, r, &span[i], mask);
 			err = add_items(x, p, proc, r, &span[i], dest, mask);
 			if (err < 0)
@@ -747,6 +776,8 @@ static void trim(struct exchange_ctx *x, uint32_t first, uint32_t end, int64_t e
 		struct item *item = &x->w->items[i - 1];
 
 		excess -= item->region.nr_pages;
+		if (item->region.src < EMBER_MAX_NODES && x->lower & 1U << item->region.src)
+			add_room(x->w, item->region.src, -(int64_t)item->region.nr_pages);
 		item->region.nr_pages = 0;
 	}
 }
@@ -807,7 +838,7 @@ static void look_at_node(struct exchange_ctx *x, uint8_t tier, uint8_t node)
 {
 	x->tier = tier;
 	x->node = node;
-	x->lower = 0;
+	x->lower = x->giving = 0;
 	for (unsigned int t = tier + 1; t < x->topo->nr_tiers; t++)
 		x->lower |= x->topo->tiers[t].nodes;
 	memset(x->candidates, 0, sizeof(x->candidates));
@@ -898,7 +929,17 @@ static int by_order(const void *va, const void *vb)
 	return 0;
 }
 
-static bool joins(const struct ember_plan *plan, const struct item *item, uint32_t max_regions)
+static bool has_place_for(const struct ember_move *move, const struct item *item,
+			  const struct ember_plan_limits *limits)
+{
+	uint32_t nr_pages = move->nr_pages + item->region.nr_pages;
+
+	return (!limits->max_regions_per_move || move->nr_regions < limits->max_regions_per_move) &&
+	       (!limits->max_pages_per_move || nr_pages <= limits->max_pages_per_move);
+}
+
+static bool joins(const struct ember_plan *plan, const struct item *item,
+		  const struct ember_plan_limits *limits)
 {
 	const struct ember_move *move;
 
@@ -908,7 +949,7 @@ static bool joins(const struct ember_plan *plan, const struct item *item, uint32
 	move = &plan->moves[plan->nr_moves - 1];
 	return move->proc == item->proc && move->dest == item->dest &&
 	       move->direction == item->direction && move->mover == item->mover &&
-	       move->why == item->why && (!max_regions || move->nr_regions < max_regions);
+	       move->why == item->why && has_place_for(move, item, limits);
 }
 
 static int start_move(struct ember_plan *plan, const struct ember_plan_proc *procs,
@@ -931,7 +972,7 @@ static int start_move(struct ember_plan *plan, const struct ember_plan_proc *pro
 }
 
 static int bundle(struct ember_plan *plan, const struct ember_plan_proc *procs,
-		  uint32_t max_regions)
+		  const struct ember_plan_limits *limits)
 {
 	struct ember_plan_work *w = plan->work;
 	int err;
@@ -944,7 +985,7 @@ static int bundle(struct ember_plan *plan, const struct ember_plan_proc *procs,
 
 		if (!item->region.nr_pages)
 			continue;
-		if (!joins(plan, item, max_regions)) {
+		if (!joins(plan, item, limits)) {
 			err = start_move(plan, procs, item);
 			if (err < 0)
 				return err;
@@ -1021,7 +1062,7 @@ static int make(struct ember_plan *plan, const struct ember_topology *topo,
 			return err;
 	}
 	plan->settled = is_settled(plan);
-	return bundle(plan, procs, limits->max_regions_per_move);
+	return bundle(plan, procs, limits);
 }
 
 /* Empty, but the memory stays. */

@@ -88,6 +88,7 @@ struct ember_plan_limits {
 	uint64_t reserve_bytes[EMBER_MAX_NODES];  /* kept free in addition to the high watermark */
 	uint64_t inflight_bytes[EMBER_MAX_NODES]; /* on their way to this node */
 	uint32_t max_regions_per_move;            /* 0: no bound */
+	uint32_t max_pages_per_move;              /* the same, but for one region; 4 KiB pages */
 	uint64_t seed; /* of hashes: random, and the same for the life of the daemon */
 	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
 };

@@ -240,11 +240,56 @@ static void read_kernel_tiers(const char *root, struct ember_topology *topo)
 	}
 }
 
+/* One zone of zoneinfo, in pages. */
+struct zone {
+	unsigned int node;
+	uint64_t free;
+	uint64_t high;
+	uint64_t protection; /* kept from allocations that a higher zone could serve, as ours */
+};
+
+/* A protected zone that has nothing to give owes nothing: whoever may use it sees to it. */
+static uint64_t zone_kept(const struct zone *z)
+{
+	if (!z->protection || z->high + z->protection < z->free)
+		return z->high + z->protection;
+	return z->free;
+}
+
+/* "(0, 947, 947)": for each zone that could serve the allocation instead. */
+static uint64_t largest_in(const char *list)
+{
+	uint64_t largest = 0;
+
+	for (const char *at = strchr(list, '('); at; at = strchr(at + 1, ',')) {
+		uint64_t pages = strtoull(at + 1, NULL, 10);
+
+		largest = pages > largest ? pages : largest;
+	}
+	return largest;
+}
+
+static void read_zone_line(struct zone *z, const char *line)
+{
+	/* "high:" with a colon belongs to the per-CPU lists */
+	if (sscanf(line, " pages free %" SCNu64, &z->free) == 1 ||
+	    sscanf(line, " high %" SCNu64, &z->high) == 1)
+		return;
+	if (strstr(line, "protection: ("))
+		z->protection = largest_in(line);
+}
+
+static void add_zone(struct ember_topology *topo, const struct zone *z)
+{
+	if (z->node < EMBER_MAX_NODES)
+		topo->nodes[z->node].high_watermark_bytes += zone_kept(z) * sysconf(_SC_PAGESIZE);
+}
+
 static int read_watermarks(const char *root, struct ember_topology *topo)
 {
 	_cleanup_fclose_ FILE *f = open_at(root, "zoneinfo");
-	uint64_t page = sysconf(_SC_PAGESIZE), pages;
-	unsigned int node = EMBER_MAX_NODES;
+	struct zone zone = {.node = EMBER_MAX_NODES};
+	unsigned int node;
 	char line[160];
 
 	if (!f)
@@ -252,12 +297,14 @@ static int read_watermarks(const char *root, struct ember_topology *topo)
 	for (unsigned int i = 0; i < EMBER_MAX_NODES; i++)
 		topo->nodes[i].high_watermark_bytes = 0;
 	while (fgets(line, sizeof(line), f)) {
-		if (sscanf(line, "Node %u, zone", &node) == 1)
-			continue;
-		/* "high:" with a colon belongs to the per-CPU lists */
-		if (sscanf(line, " high %" SCNu64, &pages) == 1 && node < EMBER_MAX_NODES)
-			topo->nodes[node].high_watermark_bytes += pages * page;
+		if (sscanf(line, "Node %u, zone", &node) == 1) {
+			add_zone(topo, &zone);
+			zone = (struct zone){.node = node};
+		} else {
+			read_zone_line(&zone, line);
+		}
 	}
+	add_zone(topo, &zone);
 	return 0;
 }
 

@@ -43,7 +43,7 @@ struct ember_node {
 	uint32_t nr_cpus;
 	uint64_t capacity_bytes;           /* MemTotal */
 	uint64_t free_bytes;               /* MemFree */
-	uint64_t high_watermark_bytes;     /* sum of its zones */
+	uint64_t high_watermark_bytes;     /* of its zones, and what these protect */
 	uint8_t distance[EMBER_MAX_NODES]; /* SLIT; 0: unknown */
 	uint16_t initiators;               /* HMAT: nodes whose CPUs reach it fastest; 0: unknown */
 	uint8_t initiator;                 /* the nearest node with CPUs, or EMBER_NO_NODE */

@@ -52,6 +52,7 @@ struct ember_batch {
 	struct hmm_migrate hmm;
 	struct ember_look look;
 	struct ember_pages pages;
+	bool exchange; /* pages take the place of others */
 	unsigned int nr_moved;
 	unsigned int nr_spare;
 	struct page *spare[HMM_MIGRATE_PAGES]; /* on the destination node; NULL from nr_spare on */
@@ -60,9 +61,9 @@ struct ember_batch {
 /**
  * ember_batch_alloc() - working memory for moving pages to node @nid
  * @nid: destination, a node with memory
- * @shared_ok: pages that several processes map may move
+ * @flags: EMBER_MIGRATE_*
  */
-struct ember_batch *ember_batch_alloc(int nid, bool shared_ok)
+struct ember_batch *ember_batch_alloc(int nid, u32 flags)
 {
 	struct ember_batch *batch = kvzalloc(sizeof(*batch), GFP_KERNEL);
 
@@ -70,7 +71,8 @@ struct ember_batch *ember_batch_alloc(int nid, bool shared_ok)
 		return NULL;
 	batch->hmm.wanted = batch->pages.wanted;
 	batch->look.nid = nid;
-	batch->look.shared_ok = shared_ok;
+	batch->look.shared_ok = flags & EMBER_MIGRATE_SHARED;
+	batch->exchange = flags & EMBER_MIGRATE_EXCHANGE;
 	batch->look.off_lru_ok = true;
 	return batch;
 }
@@ -86,10 +88,10 @@ void ember_batch_free(struct ember_batch *batch)
 }
 
 /*
- * Pages of the node above its zones' high watermarks. Without reclaim an allocation
- * may go down to the min watermark, and whoever allocates next wakes kswapd; once
- * awake, kswapd works until the high one, so every page that is taken below that is
- * a page that it reclaims. Free pages are counted with a small error per CPU.
+ * Pages of the node above its zones' low watermarks. Without reclaim an allocation may
+ * go down to the min watermark; but below the low one whoever allocates next wakes
+ * kswapd, and that reclaims what we have taken. Free pages are counted with a small
+ * error per CPU.
  */
 static unsigned long room_on(int nid)
 {
@@ -100,11 +102,22 @@ static unsigned long room_on(int nid)
 
 		if (!populated_zone(zone))
 			continue;
-		kept = high_wmark_pages(zone) + zone->lowmem_reserve[gfp_zone(DST_GFP)];
+		kept = low_wmark_pages(zone) + zone->lowmem_reserve[gfp_zone(DST_GFP)];
 		free = zone_page_state(zone, NR_FREE_PAGES);
 		room += free > kept ? free - kept : 0;
 	}
 	return room;
+}
+
+/*
+ * An exchange gives back what it takes: where memory was short before, it is as short
+ * afterwards, and the allocator's own limit for those who do not reclaim is enough.
+ */
+static unsigned int most_spares(const struct ember_batch *batch, unsigned int nr)
+{
+	if (batch->exchange || batch->nr_spare >= nr)
+		return nr;
+	return min_t(unsigned long, nr, batch->nr_spare + room_on(batch->look.nid));
 }
 
 /* Highest page first: spares are taken from the end, so neighbours stay in order. */
@@ -124,8 +137,7 @@ static void stock_spares(struct ember_batch *batch, unsigned int nr)
 {
 	unsigned int some, have;
 
-	if (batch->nr_spare < nr)
-		nr = min_t(unsigned long, nr, batch->nr_spare + room_on(batch->look.nid));
+	nr = most_spares(batch, nr);
 	while (batch->nr_spare + BLOCK_PAGES <= nr && stock_block(batch))
 		;
 	while (batch->nr_spare < nr) {

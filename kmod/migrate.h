@@ -9,7 +9,7 @@ struct ember_batch;
 struct ember_region;
 struct mm_struct;
 
-struct ember_batch *ember_batch_alloc(int nid, bool shared_ok);
+struct ember_batch *ember_batch_alloc(int nid, u32 flags);
 void ember_batch_free(struct ember_batch *batch);
 unsigned int ember_migrate_region(struct ember_batch *batch, struct mm_struct *mm,
 				  struct ember_region *region);

@@ -158,7 +158,7 @@ static void hand_work(struct work_struct *work)
 	struct ember_batch *batch;
 	u32 i;
 
-	batch = ember_batch_alloc(req->nid, req->flags & EMBER_MIGRATE_SHARED);
+	batch = ember_batch_alloc(req->nid, req->flags);
 	if (!batch)
 		return; /* another hand may have one */
 	while ((i = atomic_fetch_inc(&crew->next_region)) < req->nr_regions) {

@@ -175,7 +175,12 @@
  * they are (EMBER_OUTCOME_SHARED), as move_pages(2) does without MPOL_MF_MOVE_ALL.
  */
 #define EMBER_MIGRATE_SHARED (1U << 0)
-#define EMBER_MIGRATE_ALL_FLAGS 0x1U
+/*
+ * The pages take the place of others that leave the node: it is used down to its min
+ * watermarks; without the flag down to the low ones, below which kswapd would be woken.
+ */
+#define EMBER_MIGRATE_EXCHANGE (1U << 1)
+#define EMBER_MIGRATE_ALL_FLAGS 0x3U
 
 enum ember_cmd {
 	EMBER_CMD_UNSPEC = 0,

@@ -5,6 +5,7 @@
 #include "movepages.h"
 
 #include <errno.h>
+#include <stdbool.h>
 
 #define PAGE 4096ULL
 
@@ -34,14 +35,17 @@ static void barriers(const struct move_spec *specs, uint32_t nr,
 	ember_execute_barriers(&plan, room, ret);
 }
 
-/* A promotion waits for as many demotions as make its room, and for no more. */
-static void test_barriers(void **state)
+/*
+ * Where the slower node has room, a promotion waits for as many demotions as make its room and
+ * for no more, and demotions for nothing.
+ */
+static void test_promotions_wait(void **state)
 {
 	static const struct move_spec swap[] = {
 	    {EMBER_DEMOTE, 0, 1, 100}, {EMBER_DEMOTE, 0, 1, 100},  {EMBER_DEMOTE, 0, 1, 100},
 	    {EMBER_PROMOTE, 1, 0, 50}, {EMBER_PROMOTE, 1, 0, 100}, {EMBER_PROMOTE, 1, 0, 100},
 	};
-	uint64_t room[EMBER_MAX_NODES] = {};
+	uint64_t room[EMBER_MAX_NODES] = {0, 300 * PAGE};
 	uint32_t ret[8];
 
 	(void)state;
@@ -51,14 +55,70 @@ static void test_barriers(void **state)
 	assert_int_equal(ret[3], 1);
 	assert_int_equal(ret[4], 2);
 	assert_int_equal(ret[5], 3);
-	room[0] = 60 * PAGE;
+	room[0] = 60 * PAGE; /* there is room for the first */
 	barriers(swap, NR(swap), room, ret);
-	assert_int_equal(ret[3], 0); /* there is room */
+	assert_int_equal(ret[3], 0);
 	assert_int_equal(ret[4], 1);
 	assert_int_equal(ret[5], 2);
 	room[0] = 1000 * PAGE;
 	barriers(swap, NR(swap), room, ret);
 	assert_int_equal(ret[5], 0);
+}
+
+/* Where only the faster node has room, it is the other way round. */
+static void test_demotions_wait(void **state)
+{
+	static const struct move_spec swap[] = {
+	    {EMBER_DEMOTE, 0, 1, 100},  {EMBER_DEMOTE, 0, 1, 100},  {EMBER_DEMOTE, 0, 1, 100},
+	    {EMBER_PROMOTE, 1, 0, 100}, {EMBER_PROMOTE, 1, 0, 100}, {EMBER_PROMOTE, 1, 0, 100},
+	};
+	static const uint32_t one_by_one[] = {1, 2, 3, 0, 1, 2};
+	uint64_t room[EMBER_MAX_NODES] = {150 * PAGE};
+	uint32_t ret[8];
+
+	(void)state;
+	barriers(swap, NR(swap), room, ret);
+	assert_memory_equal(ret, one_by_one, sizeof(one_by_one));
+	room[0] = 200 * PAGE;
+	barriers(swap, NR(swap), room, ret);
+	assert_true(ret[0] >= 1 && ret[3] == 0 && ret[4] == 0 && ret[5] == 1);
+	room[1] = 100 * PAGE; /* one may go at once */
+	barriers(swap, NR(swap), room, ret);
+	assert_int_equal(ret[0], 0);
+	assert_true(ret[1] >= 1);
+}
+
+/* Both lanes of random plans, run as the movers run them: no barrier is ever waited for in vain. */
+static void test_lanes_never_block_each_other(void **state)
+{
+	uint32_t seed = 3;
+
+	(void)state;
+	for (int round = 0; round < 5000; round++) {
+		struct move_spec specs[8];
+		uint64_t room[EMBER_MAX_NODES] = {};
+		uint32_t ret[8], nr_down, down = 0, up = 0;
+
+		seed = seed * 1664525 + 1013904223;
+		nr_down = (seed >> 24) % 9;
+		for (uint32_t i = 0; i < 8; i++) {
+			seed = seed * 1664525 + 1013904223;
+			specs[i] = (struct move_spec){i < nr_down ? EMBER_DEMOTE : EMBER_PROMOTE,
+						      (seed >> 28) % 4, (seed >> 24) % 4,
+						      (seed >> 8) % 500};
+			room[i % 4] = (uint64_t)(seed % 800) * PAGE;
+		}
+		barriers(specs, 8, room, ret);
+		for (bool moved = true; moved;) {
+			moved = false;
+			for (; down < nr_down && ret[down] <= up; down++)
+				moved = true;
+			for (; up < 8 - nr_down && ret[nr_down + up] <= down; up++)
+				moved = true;
+		}
+		assert_int_equal(down, nr_down);
+		assert_int_equal(up, 8 - nr_down);
+	}
 }
 
 /* Demotions from another node make no room; memories that are no nodes are left out. */
@@ -69,7 +129,7 @@ static void test_barriers_of_other_nodes(void **state)
 	    {EMBER_DEMOTE, 0, 2, 100}, {EMBER_PROMOTE, 2, 0, 80},
 	    {EMBER_PROMOTE, 2, 1, 80},
 	};
-	uint64_t room[EMBER_MAX_NODES] = {};
+	uint64_t room[EMBER_MAX_NODES] = {0, 0, 300 * PAGE};
 	uint32_t ret[8];
 
 	(void)state;
@@ -109,7 +169,9 @@ static void test_fates(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_barriers),
+	    cmocka_unit_test(test_promotions_wait),
+	    cmocka_unit_test(test_demotions_wait),
+	    cmocka_unit_test(test_lanes_never_block_each_other),
 	    cmocka_unit_test(test_barriers_of_other_nodes),
 	    cmocka_unit_test(test_fates),
 	};

@@ -183,6 +183,33 @@ static void test_swaps_hot_and_cold(void **state)
 	ember_regions_clear(&p.rs);
 }
 
+/* What comes leaves room for what goes: free room is needed on one side only. */
+static void test_swaps_where_one_side_is_full(void **state)
+{
+	static const struct {
+		uint64_t fast_kib, slow_kib, reserve_kib;
+		unsigned int swapped;
+	} cases[] = {{0, 4, 0, 512}, {64, 0, 64, 512}, {0, 0, 0, 0}};
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	add_region(&p, 0, HOT, 1);
+	add_region(&p, 1, COLD, 0);
+	for (size_t i = 0; i < NR(cases); i++) {
+		struct ember_topology t = cxl(0);
+		struct ember_plan_limits limits = plenty();
+
+		t.nodes[0].free_bytes = cases[i].fast_kib << 10;
+		t.nodes[1].free_bytes = cases[i].slow_kib << 10;
+		limits.reserve_bytes[0] = cases[i].reserve_kib << 10;
+		make(&t, &p, 1, &limits);
+		assert_int_equal(plan.nr_planned[EMBER_PROMOTE], cases[i].swapped);
+		assert_int_equal(plan.nr_planned[EMBER_DEMOTE], cases[i].swapped);
+	}
+	ember_regions_clear(&p.rs);
+}
+
 static void test_uniform_moves_nothing(void **state)
 {
 	struct ember_topology t = cxl(0);
@@ -925,6 +952,11 @@ static void test_moves_are_bounded_and_ordered(void **state)
 		assert_true(r[0].rank <= last);
 		last = r[0].rank;
 	}
+	limits.max_pages_per_move = 1100;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 30 * 512);
+	for (uint32_t i = 0; i < plan.nr_moves; i++)
+		assert_true(plan.moves[i].nr_regions <= 2);
 	ember_regions_clear(&p.rs);
 }
 
@@ -986,6 +1018,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    TEST(test_swaps_hot_and_cold),
+	    TEST(test_swaps_where_one_side_is_full),
 	    TEST(test_uniform_moves_nothing),
 	    TEST(test_fills_free_room),
 	    TEST(test_hottest_of_all_processes_first),

@@ -244,11 +244,17 @@ static void test_refresh(void **state)
 	(void)state;
 	write_file("sys/devices/system/node/node0/meminfo",
 		   "Node 0 MemTotal: 1000 kB\nNode 0 MemFree: 10 kB\n");
-	write_file("proc/zoneinfo", "Node 0, zone Normal\n        high     7\n");
+	write_file("proc/zoneinfo", "Node 0, zone DMA\n  pages free     50\n        high     3\n"
+				    "        protection: (0, 20, 30, 30)\n"
+				    "Node 0, zone DMA32\n  pages free     12\n        high     9\n"
+				    "        protection: (0, 0, 5, 5)\n"
+				    "Node 0, zone Normal\n  pages free     2\n        high     7\n"
+				    "        protection: (0, 0, 0, 0)\n");
 	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
 	assert_int_equal(t.nodes[0].capacity_bytes, 1000 * 1024);
 	assert_int_equal(t.nodes[0].free_bytes, 10 * 1024);
-	assert_int_equal(t.nodes[0].high_watermark_bytes, 7 * 4096);
+	/* DMA keeps what it protects, DMA32 has nothing to give, Normal is in debt */
+	assert_int_equal(t.nodes[0].high_watermark_bytes, (33 + 12 + 7) * 4096);
 	assert_int_equal(t.nodes[1].high_watermark_bytes, 0);
 	assert_int_equal(t.nodes[0].tier, 0); /* ranks stay */
 }
