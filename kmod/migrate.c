@@ -52,7 +52,7 @@ struct ember_batch {
 	struct hmm_migrate hmm;
 	struct ember_look look;
 	struct ember_pages pages;
-	bool exchange; /* pages take the place of others */
+	enum zone_watermarks floor; /* that the destination keeps */
 	unsigned int nr_moved;
 	unsigned int nr_spare;
 	struct page *spare[HMM_MIGRATE_PAGES]; /* on the destination node; NULL from nr_spare on */
@@ -72,7 +72,7 @@ struct ember_batch *ember_batch_alloc(int nid, u32 flags)
 	batch->hmm.wanted = batch->pages.wanted;
 	batch->look.nid = nid;
 	batch->look.shared_ok = flags & EMBER_MIGRATE_SHARED;
-	batch->exchange = flags & EMBER_MIGRATE_EXCHANGE;
+	batch->floor = flags & EMBER_MIGRATE_EXCHANGE ? WMARK_LOW : WMARK_HIGH;
 	batch->look.off_lru_ok = true;
 	return batch;
 }
@@ -88,12 +88,18 @@ void ember_batch_free(struct ember_batch *batch)
 }
 
 /*
- * Pages of the node above its zones' low watermarks. Without reclaim an allocation may
- * go down to the min watermark; but below the low one whoever allocates next wakes
- * kswapd, and that reclaims what we have taken. Free pages are counted with a small
- * error per CPU.
+ * Pages of the node above its zones' @mark. Without reclaim an allocation may go down to
+ * the min watermark, and whoever allocates next wakes kswapd; once awake, kswapd works
+ * until the high one, so every page that is taken below that is a page that it reclaims.
+ * What comes in exchange for pages that leave may take the low one for its floor: such a
+ * node ends as it began, and nobody was woken. Free pages are counted with a small error
+ * per CPU.
+ *
+ * Pages on this CPU's list count as well: they are not among the free ones, come first,
+ * and are many after pages have left the node (up to the low watermark on each CPU). The
+ * count may be another CPU's by the time it is used; that is off by one region at most.
  */
-static unsigned long room_on(int nid)
+static unsigned long room_on(int nid, enum zone_watermarks mark)
 {
 	unsigned long kept, free, room = 0;
 
@@ -102,22 +108,33 @@ static unsigned long room_on(int nid)
 
 		if (!populated_zone(zone))
 			continue;
-		kept = low_wmark_pages(zone) + zone->lowmem_reserve[gfp_zone(DST_GFP)];
-		free = zone_page_state(zone, NR_FREE_PAGES);
+		kept = wmark_pages(zone, mark) + zone->lowmem_reserve[gfp_zone(DST_GFP)];
+		free = zone_page_state(zone, NR_FREE_PAGES) +
+		       data_race(raw_cpu_ptr(zone->per_cpu_pageset)->count);
 		room += free > kept ? free - kept : 0;
 	}
 	return room;
 }
 
 /*
- * An exchange gives back what it takes: where memory was short before, it is as short
- * afterwards, and the allocator's own limit for those who do not reclaim is enough.
+ * Whether a block is free among movable pages. Where none is, the allocator would take
+ * one from pages of another kind and, to fight fragmentation, raise the zone's
+ * watermarks, which sets kswapd to work. Only a glance, without the zone's lock: a
+ * wrong answer costs a slower way, or one such block.
  */
-static unsigned int most_spares(const struct ember_batch *batch, unsigned int nr)
+static bool block_on(int nid)
 {
-	if (batch->exchange || batch->nr_spare >= nr)
-		return nr;
-	return min_t(unsigned long, nr, batch->nr_spare + room_on(batch->look.nid));
+	for (unsigned int i = 0; i <= gfp_zone(DST_GFP); i++) {
+		struct zone *zone = &NODE_DATA(nid)->node_zones[i];
+
+		if (!populated_zone(zone)) /* its lists are not even initialised */
+			continue;
+		for (unsigned int order = BLOCK_ORDER; order < NR_PAGE_ORDERS; order++)
+			if (!data_race(list_empty(
+				    &zone->free_area[order].free_list[MIGRATE_MOVABLE])))
+				return true;
+	}
+	return false;
 }
 
 /* Highest page first: spares are taken from the end, so neighbours stay in order. */
@@ -137,8 +154,11 @@ static void stock_spares(struct ember_batch *batch, unsigned int nr)
 {
 	unsigned int some, have;
 
-	nr = most_spares(batch, nr);
-	while (batch->nr_spare + BLOCK_PAGES <= nr && stock_block(batch))
+	if (batch->nr_spare < nr)
+		nr = min_t(unsigned long, nr,
+			   batch->nr_spare + room_on(batch->look.nid, batch->floor));
+	while (batch->nr_spare + BLOCK_PAGES <= nr && block_on(batch->look.nid) &&
+	       stock_block(batch))
 		;
 	while (batch->nr_spare < nr) {
 		some = min(nr, batch->nr_spare + BULK_PAGES);

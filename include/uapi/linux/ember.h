@@ -176,8 +176,8 @@
  */
 #define EMBER_MIGRATE_SHARED (1U << 0)
 /*
- * The pages take the place of others that leave the node: it is used down to its min
- * watermarks; without the flag down to the low ones, below which kswapd would be woken.
+ * The pages take the place of others that leave the node: it is used down to its low
+ * watermarks; without the flag down to the high ones, up to which kswapd reclaims.
  */
 #define EMBER_MIGRATE_EXCHANGE (1U << 1)
 #define EMBER_MIGRATE_ALL_FLAGS 0x3U
