@@ -444,6 +444,19 @@ static void print_scanning(const struct render *r, sd_json_variant *c)
 	fprintf(r->out, "  flushes   %" PRIu64 " CPUs interrupted\n", num(c, "flush_cpus"));
 }
 
+/* The stage that was silent for longest. */
+static void print_longest_stage(const struct render *r, sd_json_variant *c)
+{
+	sd_json_variant *stage, *longest = NULL;
+
+	for_each_element(stage, get(c, "stages")) if (!longest || num(stage, "longest_ns") >
+								      num(longest, "longest_ns"))
+	    longest = stage;
+	if (longest)
+		fprintf(r->out, "  silent    for %s at most, at: %s\n",
+			duration(num(longest, "longest_ns")).s, str(longest, "stage"));
+}
+
 static void print_cost(const struct render *r, sd_json_variant *s)
 {
 	sd_json_variant *c = get(s, "cost");
@@ -457,6 +470,7 @@ static void print_cost(const struct render *r, sd_json_variant *s)
 	fprintf(r->out, " (%s inside scans)", duration(num(c, "scan_ns")).s);
 	fprintf(r->out, ", %s moving in the module\n", duration(num(c, "move_ns")).s);
 	print_scanning(r, c);
+	print_longest_stage(r, c);
 	fprintf(r->out, "  faults    %" PRIu64 " sampled\n", num(c, "faults_sampled"));
 	fputs("  lost      ", r->out);
 	dressed(r, lost ? RED : "", "%" PRIu64 " events\n", lost);

@@ -29,13 +29,11 @@
 
 #define USEC_PER_SEC 1000000ULL
 #define NSEC_PER_SEC 1000000000ULL
+#define NSEC_PER_MSEC 1000000ULL
 
 /* One emberd a machine, whatever --runtime-dir says: so this path is fixed. */
 #define LOCK_DIR EMBER_RUNTIME_DIR
 #define LOCK_PATH LOCK_DIR "/emberd.lock"
-
-/* The engine looks up at least after every call of the kernel side (20 ms) and move result. */
-#define HEARTBEAT_LIMIT_NS (20 * NSEC_PER_SEC)
 
 /* How often the status text and what is borrowed are brought up to date. */
 #define TICK_USEC (5 * USEC_PER_SEC)
@@ -53,6 +51,7 @@ struct ember_daemon {
 	struct ember_status status; /* scratch: large */
 	char policy_error[512];
 	uint64_t policy_loaded_ns;
+	bool engine_hangs;
 };
 
 static uint64_t now_ns(void)
@@ -212,17 +211,30 @@ static void hold_settings(struct ember_daemon *d)
 	ember_aging_update(&d->aging, d->damon_stat, d->status.nr_procs, now_ns());
 }
 
+/* No watchdog message while the engine hangs: unless it recovers systemd restarts us. */
+static void check_engine(struct ember_daemon *d)
+{
+	struct ember_silence silence = ember_engine_listen(d->engine);
+	bool hangs = silence.ns > EMBER_HEART_LIMIT_NS;
+
+	if (hangs)
+		log_err("the engine has not moved for %llu s, at: %s; it was running for %llu ms "
+			"of them",
+			silence.ns / NSEC_PER_SEC, ember_stage_word(silence.stage),
+			silence.cpu_ns / NSEC_PER_MSEC);
+	else if (d->engine_hangs)
+		log_warning("the engine moves again");
+	if (hangs != d->engine_hangs)
+		sd_event_set_watchdog(d->event, !hangs);
+	d->engine_hangs = hangs;
+}
+
 static int on_tick(sd_event_source *source, uint64_t usec, void *userdata)
 {
 	struct ember_daemon *d = userdata;
 	int r;
 
-	if (now_ns() - ember_engine_heartbeat_ns(d->engine) > HEARTBEAT_LIMIT_NS) {
-		/* No watchdog message from now on: systemd restarts us. */
-		log_err("the engine has not moved for %llu s, at: %s",
-			HEARTBEAT_LIMIT_NS / NSEC_PER_SEC, ember_engine_stage(d->engine));
-		sd_event_set_watchdog(d->event, false);
-	}
+	check_engine(d);
 	hold_settings(d);
 	tell_systemd(d);
 	r = sd_event_source_set_time(source, now_ns() / 1000 + TICK_USEC);

@@ -25,22 +25,41 @@
 /* Pages that are cooling down: 1 Mi pages are 4 GiB of moves within their times. */
 #define COOLDOWN_ENTRIES (1U << 20)
 
+/* Said before it is too long: whose machine is that slow shall know. */
+#define LONG_SILENCE_NS (EMBER_HEART_LIMIT_NS / 4)
+
+void ember_engine_enter(struct ember_engine *e, enum ember_stage stage)
+{
+	struct ember_silence ended =
+	    ember_heart_beat(&e->heart, stage, now_ns(), clock_ns(CLOCK_THREAD_CPUTIME_ID));
+
+	if (ended.ns > LONG_SILENCE_NS)
+		log_info("the engine was silent for %llu ms, at: %s; it was running for %llu ms "
+			 "of them",
+			 ended.ns / NSEC_PER_MSEC, ember_stage_word(ended.stage),
+			 ended.cpu_ns / NSEC_PER_MSEC);
+}
+
+void ember_engine_beat(struct ember_engine *e)
+{
+	ember_engine_enter(e, atomic_load(&e->heart.stage));
+}
+
 /* The product on one screen: sample -> score -> plan -> execute -> account. */
 static void run_round(struct ember_engine *e)
 {
 	uint64_t cpu_ns;
 
 	e->obs = (struct ember_cadence_obs){};
-	atomic_store(&e->stage, "scan");
+	ember_engine_enter(e, EMBER_STAGE_SCAN);
 	ember_scan_round(e);
-	atomic_store(&e->stage, "account");
+	ember_engine_enter(e, EMBER_STAGE_ACCOUNT);
 	ember_move_account(e);
-	atomic_store(&e->stage, "plan");
 	if (e->step.plan)
 		ember_move_plan(e);
-	atomic_store(&e->stage, "early look");
+	ember_engine_enter(e, EMBER_STAGE_EARLY_LOOK);
 	ember_scan_early(e);
-	atomic_store(&e->stage, "report");
+	ember_engine_enter(e, EMBER_STAGE_REPORT);
 	if (e->step.plan)
 		ember_report_publish(e);
 	/* All that the thread did since the last round: events and early looks cost, too. */
@@ -164,18 +183,19 @@ static void *engine_main(void *arg)
 	while (!atomic_load(&e->stop) && r >= 0) {
 		uint64_t due = ember_scan_early_due(e);
 
-		atomic_store(&e->stage, "wait");
+		ember_engine_enter(e, EMBER_STAGE_WAIT);
 		r = wait_for_work(e, due < e->next_scan_ns ? due : e->next_scan_ns);
-		atomic_store(&e->heartbeat_ns, now_ns());
+		ember_engine_enter(e, EMBER_STAGE_MESSAGES);
 		take_messages(e);
-		atomic_store(&e->stage, "account");
+		ember_engine_enter(e, EMBER_STAGE_ACCOUNT);
 		ember_move_account(e);
-		atomic_store(&e->stage, "early look");
+		ember_engine_enter(e, EMBER_STAGE_EARLY_LOOK);
 		ember_scan_early(e);
-		atomic_store(&e->stage, "events");
+		ember_engine_enter(e, EMBER_STAGE_EVENTS);
 		ember_follow_handle_events(e);
 		if (now_ns() >= e->next_scan_ns)
 			run_round(e);
+		ember_engine_enter(e, EMBER_STAGE_REPORT);
 		if (now_ns() - e->status.time_ns >= MAX_STATUS_AGE_NS)
 			ember_report_publish(e);
 	}
@@ -254,7 +274,7 @@ static int init_state(struct ember_engine *e)
 		ember_quota_init(&e->quota[d], bandwidth, bandwidth, now_ns());
 	e->status.started_ns = now_ns();
 	e->status.observe_only = e->config.observe_only;
-	atomic_store(&e->heartbeat_ns, now_ns());
+	ember_heart_beat(&e->heart, EMBER_STAGE_MESSAGES, now_ns(), 0);
 	return ember_cooldown_init(&e->cooldown, COOLDOWN_ENTRIES);
 }
 
@@ -329,16 +349,14 @@ void ember_engine_status(struct ember_engine *engine, struct ember_status *ret)
 	pthread_mutex_unlock(&engine->lock);
 }
 
-const char *ember_engine_stage(struct ember_engine *engine)
+struct ember_silence ember_engine_listen(struct ember_engine *engine)
 {
-	const char *stage = atomic_load(&engine->stage);
+	clockid_t clock;
+	uint64_t cpu_ns = 0;
 
-	return stage ? stage : "start";
-}
-
-uint64_t ember_engine_heartbeat_ns(struct ember_engine *engine)
-{
-	return atomic_load(&engine->heartbeat_ns);
+	if (pthread_getcpuclockid(engine->thread, &clock) == 0)
+		cpu_ns = clock_ns(clock);
+	return ember_heart_listen(&engine->heart, now_ns(), cpu_ns);
 }
 
 int ember_engine_ended_fd(const struct ember_engine *engine)

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "genl.h"
+#include "heart.h"
 #include "policy.h"
 #include "sample.h"
 #include "status.h"
@@ -52,11 +53,8 @@ void ember_engine_set_policy(struct ember_engine *engine, struct ember_policy *p
 /* The last snapshot. */
 void ember_engine_status(struct ember_engine *engine, struct ember_status *ret);
 
-/* CLOCK_MONOTONIC of the last sign of life of the thread. */
-uint64_t ember_engine_heartbeat_ns(struct ember_engine *engine);
-
-/* What the thread is at: a word for a log line. */
-const char *ember_engine_stage(struct ember_engine *engine);
+/* For how long the thread has given no sign of life, and what it was at. */
+struct ember_silence ember_engine_listen(struct ember_engine *engine);
 
 /* Readable when the thread has ended by itself (the module went away, say). */
 int ember_engine_ended_fd(const struct ember_engine *engine);

@@ -14,6 +14,7 @@
 #include "cadence.h"
 #include "cooldown.h"
 #include "engine.h"
+#include "heart.h"
 #include "mover.h"
 #include "plan.h"
 #include "process.h"
@@ -41,8 +42,7 @@ struct ember_engine {
 	int wake_fd;  /* messages for the thread */
 	int ended_fd; /* the thread ended by itself */
 	atomic_bool stop;
-	_Atomic uint64_t heartbeat_ns;
-	_Atomic(const char *) stage; /* what the thread is at, for whoever finds it stuck */
+	struct ember_heart heart;
 
 	pthread_mutex_t lock;
 	struct ember_policy *new_policy; /* under lock */
@@ -91,5 +91,11 @@ static inline uint64_t now_ns(void)
 {
 	return clock_ns(CLOCK_MONOTONIC);
 }
+
+/* On to @stage, with a sign of life. */
+void ember_engine_enter(struct ember_engine *e, enum ember_stage stage);
+
+/* A sign of life within a stage: whatever may take long has several. */
+void ember_engine_beat(struct ember_engine *e);
 
 #endif /* EMBER_ENGINE_STATE_H */

@@ -92,6 +92,7 @@ static void consider(struct ember_engine *e, uint32_t tgid)
 
 static void consider_each(uint32_t tgid, void *userdata)
 {
+	ember_engine_beat(userdata);
 	consider(userdata, tgid);
 }
 
@@ -181,7 +182,9 @@ void ember_follow_take_events(struct ember_engine *e)
 
 void ember_follow_handle_events(struct ember_engine *e)
 {
-	for (uint32_t i = 0; i < e->nr_events; i++)
+	for (uint32_t i = 0; i < e->nr_events; i++) {
+		ember_engine_beat(e);
 		handle_event(e, &e->events[i]);
+	}
 	e->nr_events = 0;
 }

@@ -67,6 +67,11 @@ static uint64_t direction_limit(struct ember_engine *e, int direction, uint64_t 
 	return quota < work ? quota : work;
 }
 
+static void alive(void *userdata)
+{
+	ember_engine_beat(userdata);
+}
+
 static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 {
 	uint64_t now = now_ns();
@@ -74,7 +79,9 @@ static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 	*limits = (struct ember_plan_limits){.max_regions_per_move = REGIONS_PER_MOVE,
 					     .max_pages_per_move = PAGES_PER_MOVE,
 					     .calibration = &e->calibration,
-					     .seed = e->config.seed};
+					     .seed = e->config.seed,
+					     .alive = alive,
+					     .userdata = e};
 	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
 		limits->bytes[d] = direction_limit(e, d, now);
 	for (int node = 0; node < EMBER_MAX_NODES; node++) {
@@ -90,12 +97,14 @@ static bool make_plan(struct ember_engine *e, struct ember_plan_limits *limits)
 {
 	int nr;
 
+	ember_engine_enter(e, EMBER_STAGE_MEMORIES);
 	if (ember_topology_refresh(e->config.sys_root, e->config.proc_root, &e->topo) < 0)
 		return false;
 	nr = collect_plan_procs(e);
 	if (nr < 0)
 		return false;
 	set_limits(e, limits);
+	ember_engine_enter(e, EMBER_STAGE_PLAN);
 	if (ember_plan_make(&e->plan, &e->topo, e->plan_procs, nr, limits, &e->cooldown, now_ns()) <
 	    0) {
 		log_warning("no memory for a plan, nothing moves in this round");
@@ -152,6 +161,7 @@ void ember_move_account(struct ember_engine *e)
 		uint64_t asked = job->move.nr_pages * PAGE_BYTES, moved;
 		uint64_t *inflight = &e->inflight[job->move.direction];
 
+		ember_engine_beat(e);
 		moved = ember_account_result(&e->account, process ? &process->regions : NULL,
 					     &e->cooldown, &job->move, job->regions, job->runs,
 					     job->nr_runs, now_ns()) *
@@ -169,6 +179,8 @@ void ember_move_plan(struct ember_engine *e)
 {
 	struct ember_plan_limits limits;
 
-	if (make_plan(e, &limits))
-		execute(e, &limits);
+	if (!make_plan(e, &limits))
+		return;
+	ember_engine_enter(e, EMBER_STAGE_EXECUTE);
+	execute(e, &limits);
 }

@@ -68,6 +68,7 @@ struct exchange_ctx {
 	uint64_t now_ns;
 	struct ember_plan *plan;
 	struct ember_plan_work *w;
+	const struct ember_plan_limits *plan_limits;
 	uint8_t node;
 	uint8_t tier;
 	uint16_t lower;                         /* nodes of slower tiers */
@@ -167,6 +168,13 @@ static int grow(void *array, uint32_t nr, uint32_t *nr_alloc, size_t size)
 }
 
 /* ---- numbers ---- */
+
+/* Each pass is over in a second, many of them in a row need not be. */
+static void show_life(const struct ember_plan_limits *limits)
+{
+	if (limits->alive)
+		limits->alive(limits->userdata);
+}
 
 static void prepare_rooms(struct ember_plan_work *w, const struct ember_topology *topo,
 			  const struct ember_plan_limits *limits)
@@ -675,6 +683,7 @@ static int64_t name_pages(struct exchange_ctx *x, struct picker *p)
 	struct ember_region_span *span = x->w->survey.spans;
 	int64_t taken = 0;
 
+	show_life(x->plan_limits);
 	for (uint32_t proc = 0; proc < x->nr_procs; proc++) {
 		const struct ember_regions *rs = x->procs[proc].regions;
 
@@ -714,6 +723,7 @@ static uint64_t count_held_back(struct exchange_ctx *x, enum ember_direction dir
 	struct picker p = picker_of(x, direction);
 	struct ember_region_span *span = x->w->survey.spans;
 
+	show_life(x->plan_limits);
 	p.blocked = blocked;
 	memset(blocked, 0, EMBER_RANKS * sizeof(*blocked));
 	for (uint32_t proc = 0; proc < x->nr_procs; proc++) {
@@ -1046,12 +1056,14 @@ static int make(struct ember_plan *plan, const struct ember_topology *topo,
 				 .cooldown = cooldown,
 				 .now_ns = now_ns,
 				 .plan = plan,
-				 .w = plan->work};
+				 .w = plan->work,
+				 .plan_limits = limits};
 	int err = ember_survey_take(&plan->work->survey, plan, topo, procs, nr_procs,
 				    limits->calibration, limits->seed);
 
 	if (err < 0)
 		return err;
+	show_life(limits);
 	prepare_rooms(plan->work, topo, limits);
 	prepare_classes(plan->work, topo);
 	count_not_allowed(plan, topo);

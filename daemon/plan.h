@@ -91,6 +91,8 @@ struct ember_plan_limits {
 	uint32_t max_pages_per_move;              /* the same, but for one region; 4 KiB pages */
 	uint64_t seed; /* of hashes: random, and the same for the life of the daemon */
 	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
+	void (*alive)(void *userdata); /* called before each pass over all regions; may be NULL */
+	void *userdata;
 };
 
 /* Pages of one 2 MiB region that go to the same place. */

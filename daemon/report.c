@@ -139,6 +139,7 @@ void ember_report_publish(struct ember_engine *e)
 			status->reserve_bytes[node] =
 			    e->topo.nodes[node].high_watermark_bytes +
 			    ember_policy_reserve_bytes(&e->policy->global, &e->topo.nodes[node]);
+	memcpy(status->silent_ns, e->heart.silent_ns, sizeof(status->silent_ns));
 	tell_processes(e);
 	tell_cost(e);
 	pthread_mutex_lock(&e->lock);

@@ -61,7 +61,7 @@ static bool scan_range(struct ember_engine *e, struct ember_process *process, ui
 	int tries = 0, r;
 
 	while (!atomic_load(&e->stop)) {
-		atomic_store(&e->heartbeat_ns, now_ns());
+		ember_engine_beat(e);
 		r = ember_sampler_scan(e->sampler, &process->id, &req, &recs);
 		if (r < 0 || req.stop == EMBER_STOP_GONE) {
 			*ret_gone = r == -ESRCH || r == -ESTALE || r == 0;

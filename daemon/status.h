@@ -15,6 +15,7 @@
 
 #include "account.h"
 #include "damonstat.h"
+#include "heart.h"
 #include "plan.h"
 #include "topology.h"
 
@@ -88,6 +89,7 @@ struct ember_status {
 	uint64_t nr_faults_sampled;
 	uint64_t nr_events_lost;
 	uint64_t metadata_bytes;
+	uint64_t silent_ns[EMBER_NR_STAGES]; /* of each stage, the longest without a sign of life */
 
 	/* Automatic NUMA balancing (docs/architecture.md). */
 	int32_t numa_balancing;       /* kernel.numa_balancing now, or -1 */

@@ -64,6 +64,11 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     INT(applied_pages), ARRAY(refused, Reason));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
+    Stage, STR(stage),
+    COMMENT("Without a sign of life; emberd counts 20 s for a hang and is restarted"),
+    INT(longest_ns));
+
+static SD_VARLINK_DEFINE_STRUCT_TYPE(
     Cost, COMMENT("Daemon and module, of one CPU, over the last minute, in 1/10000"),
     INT(cpu_share_bp), COMMENT("From here on since the start. User and system time of the daemon"),
     INT(cpu_ns), COMMENT("Time the module spent moving"), INT(move_ns),
@@ -74,7 +79,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     COMMENT("Between the two looks that tell busy pages from very busy ones"), INT(window_ns),
     COMMENT("Page tables; skipped: untouched as a whole"), INT(tables_read), INT(tables_skipped),
     COMMENT("CPUs interrupted for TLB flushes"), INT(flush_cpus), INT(faults_sampled),
-    INT(events_lost), INT(metadata_bytes));
+    INT(events_lost), INT(metadata_bytes), COMMENT("What the engine does, one after the other"),
+    ARRAY(stages, Stage));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
     NumaBalancing, COMMENT("kernel.numa_balancing now; absent: not in this kernel"),
@@ -110,5 +116,5 @@ const sd_varlink_interface ember_status_interface = {
 		&vl_type_Node,
 		SD_VARLINK_SYMBOL_COMMENT("The same words in status, journal and plan."),
 		&vl_type_Reason, &vl_type_Process, &vl_type_Area, &vl_type_Plan, &vl_type_Moves,
-		&vl_type_Cost, &vl_type_NumaBalancing, &vl_type_DamonStat, NULL},
+		&vl_type_Stage, &vl_type_Cost, &vl_type_NumaBalancing, &vl_type_DamonStat, NULL},
 };

@@ -301,8 +301,25 @@ static int json_books(const struct ember_status *s, sd_json_variant **ret)
 	return hand_over(r, &array, ret);
 }
 
+/* What the engine waits for on purpose is not told. */
+static int json_stages(const struct ember_status *s, sd_json_variant **ret)
+{
+	_cleanup_json_ sd_json_variant *array = NULL;
+	int r = empty_array(&array);
+
+	for (unsigned int i = EMBER_STAGE_WAIT + 1; r >= 0 && i < EMBER_NR_STAGES; i++)
+		r = sd_json_variant_append_arraybo(&array, STRING("stage", ember_stage_word(i)),
+						   UNSIGNED("longest_ns", s->silent_ns[i]));
+	return hand_over(r, &array, ret);
+}
+
 static int json_cost(const struct ember_status *s, sd_json_variant **ret)
 {
+	_cleanup_json_ sd_json_variant *stages = NULL;
+	int r = json_stages(s, &stages);
+
+	if (r < 0)
+		return r;
 	return sd_json_buildo(
 	    ret, UNSIGNED("cpu_share_bp", s->cpu_share_bp), UNSIGNED("cpu_ns", s->cpu_ns),
 	    UNSIGNED("move_ns", s->move_ns), UNSIGNED("scan_ns", s->scan_ns),
@@ -313,7 +330,7 @@ static int json_cost(const struct ember_status *s, sd_json_variant **ret)
 	    UNSIGNED("flush_cpus", s->nr_flush_cpus),
 	    UNSIGNED("faults_sampled", s->nr_faults_sampled),
 	    UNSIGNED("events_lost", s->nr_events_lost),
-	    UNSIGNED("metadata_bytes", s->metadata_bytes));
+	    UNSIGNED("metadata_bytes", s->metadata_bytes), VARIANT("stages", stages));
 }
 
 static int json_numab(const struct ember_status *s, sd_json_variant **ret)

@@ -59,7 +59,10 @@ static const char golden[] =
     "    \"scan_ns\": 20000000000, \"last_scan_ns\": 9000000, \"scans\": 2000,"
     "    \"period_ns\": 1000000000, \"stretched_ns\": 4000000000, \"window_ns\": 60000000, \"tables_read\": 100,"
     "    \"tables_skipped\": 900, \"flush_cpus\": 4242, \"faults_sampled\": 77,"
-    "    \"events_lost\": 3, \"metadata_bytes\": 65536 },"
+    "    \"events_lost\": 3, \"metadata_bytes\": 65536,"
+    "    \"stages\": [ { \"stage\": \"scan\", \"longest_ns\": 20000000 },"
+    "      { \"stage\": \"plan\", \"longest_ns\": 1500000000 },"
+    "      { \"stage\": \"report\", \"longest_ns\": 0 } ] },"
     "  \"numa_balancing\": { \"mode\": 0, \"saved_mode\": 1, \"conflict\": false,"
     "    \"reason\": \"pulls-to-cpu\", \"reason_sentence\": \"pulls pages to the CPU\" },"
     "  \"damon_stat\": { \"borrowed\": true, \"reason\": \"steals\","
@@ -151,6 +154,7 @@ static void figures_are_told(void **state)
 	    "cpu_budget, over windows of 60.0 ms",
 	    "100 read, 900 skipped untouched (90.0 %)",
 	    "4242 CPUs interrupted",
+	    "silent    for 1.5 s at most, at: plan\n",
 	    "77 sampled",
 	    "3 events",
 	    "64.0 KiB, 0.50 bytes per followed page",

@@ -254,12 +254,15 @@ static void numbers_may_be_as_large_as_they_get(void **state)
 	sd_json_variant *v;
 
 	s->scan_ns = UINT64_MAX;
-	s->nr_listed = UINT32_MAX; /* more than there is room for */
+	s->silent_ns[EMBER_STAGE_MESSAGES] = UINT64_MAX; /* the first that is told */
+	s->nr_listed = UINT32_MAX;                       /* more than there is room for */
 	s->nr_procs = UINT32_MAX;
 	s->procs[0].nr_areas = UINT32_MAX;
 	memset(s->procs[0].cgroup, 0xff, sizeof(s->procs[0].cgroup));
 	v = json(s, &root);
 	expect_number(v, "cost/scan_ns", UINT64_MAX);
+	assert_int_equal(sd_json_variant_elements(at(v, "cost/stages")), EMBER_NR_STAGES - 1);
+	expect_number(v, "cost/stages/0/longest_ns", UINT64_MAX);
 	assert_int_equal(sd_json_variant_elements(at(v, "processes")), EMBER_STATUS_MAX_PROCS);
 	assert_int_equal(sd_json_variant_elements(at(v, "processes/0/areas")),
 			 EMBER_STATUS_MAX_AREAS);
