@@ -28,6 +28,12 @@
 /* Events that wait to be handled; more wait in the ring. */
 #define EMBER_MAX_EVENTS 1024
 
+/*
+ * Fault samples taken at once. The ring holds about 5000; a machine with many CPUs may fill it as
+ * fast as one thread empties it, so somebody must say when that is enough.
+ */
+#define EMBER_MAX_FAULTS 8192
+
 /* CPU share is told over the last minute. */
 #define NR_CPU_SAMPLES 61
 
@@ -59,6 +65,7 @@ struct ember_engine {
 	struct ember_process_table processes;
 	struct ember_event events[EMBER_MAX_EVENTS]; /* of lives, not handled yet */
 	uint32_t nr_events;
+	uint32_t nr_faults; /* taken by the taking under way */
 	struct ember_cadence cadence;
 	struct ember_calibration calibration;
 	struct ember_cadence_obs obs;

@@ -96,12 +96,13 @@ static void consider_each(uint32_t tgid, void *userdata)
 	consider(userdata, tgid);
 }
 
-void ember_follow_gone(struct ember_engine *e, struct ember_process *process)
+bool ember_follow_gone(struct ember_engine *e, struct ember_process *process)
 {
 	uint32_t tgid = process->id.tgid;
 
 	drop(e, process);
 	consider(e, tgid);
+	return ember_process_find(&e->processes, tgid);
 }
 
 void ember_follow_track_all(struct ember_engine *e)
@@ -170,12 +171,13 @@ static int take_event(const struct ember_event *event, void *userdata)
 	process = ember_process_find(&e->processes, event->tgid);
 	if (process && !process->untrackable)
 		ember_process_note_fault(process, event->arg, now_ns());
-	return 0;
+	return ++e->nr_faults < EMBER_MAX_FAULTS ? 0 : -ENOBUFS;
 }
 
 void ember_follow_take_events(struct ember_engine *e)
 {
 	/* What finds no room here waits in the ring: the handler ends the taking when full. */
+	e->nr_faults = 0;
 	if (e->nr_events < EMBER_MAX_EVENTS)
 		ember_sampler_consume(e->sampler, take_event, e);
 }

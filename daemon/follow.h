@@ -34,8 +34,8 @@ void ember_follow_refresh(struct ember_engine *e, struct ember_process *process)
 
 /*
  * A scan did not find @process any more. If its end was an exec of which nobody heard, it is
- * followed anew. Frees @process.
+ * followed anew. Frees @process. True if a process of its number is followed now.
  */
-void ember_follow_gone(struct ember_engine *e, struct ember_process *process);
+bool ember_follow_gone(struct ember_engine *e, struct ember_process *process);
 
 #endif /* EMBER_FOLLOW_H */

@@ -171,9 +171,12 @@ void ember_scan_round(struct ember_engine *e)
 
 		if (full)
 			ember_follow_refresh(e, process);
-		if (!process->untrackable && !sample_process(e, process, &e->step))
-			ember_follow_gone(e, process);
-		else
+		/*
+		 * What goes by its number now is for the next round: a process that is
+		 * being torn down may look alive and end every scan for a long time.
+		 */
+		if (process->untrackable || sample_process(e, process, &e->step) ||
+		    ember_follow_gone(e, process))
 			i++;
 	}
 	ember_calibration_end_round(&e->calibration);

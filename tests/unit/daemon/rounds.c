@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The engine's loops over what comes from outside end, whatever comes: a process that ends each of
+ * its scans and looks alive all the same, a ring that is refilled as fast as it is emptied. The
+ * kernel side is what this file makes of it, since no kernel can be asked to behave like that; the
+ * rest is real, /proc and the policy too. A loop without an end is ended by an alarm.
+ */
+#include "check.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+#include "../../../daemon/follow.c"
+#include "../../../daemon/scan.c"
+
+#define HANG_S 60
+
+/* ---- the kernel side ---- */
+
+static struct {
+	enum ember_scan_stop stop;
+	unsigned int nr_scans;
+	unsigned int nr_events; /* that were taken */
+	struct ember_event event;
+} kernel;
+
+/* engine.c itself is not linked: it needs the programs */
+void ember_engine_enter(struct ember_engine *e, enum ember_stage stage)
+{
+	ember_heart_beat(&e->heart, stage, now_ns(), 0);
+}
+
+static unsigned int nr_beats;
+
+void ember_engine_beat(struct ember_engine *e)
+{
+	nr_beats++;
+}
+
+int ember_sampler_identify(struct ember_sampler *sampler, uint32_t tgid, struct ember_proc_id *ret)
+{
+	*ret = (struct ember_proc_id){.tgid = tgid, .start_boottime_ns = 1};
+	return 0;
+}
+
+int ember_sampler_track(struct ember_sampler *sampler, const struct ember_proc_id *id)
+{
+	return 0;
+}
+
+int ember_sampler_untrack(struct ember_sampler *sampler, const struct ember_proc_id *id)
+{
+	return 0;
+}
+
+int ember_sampler_scan(struct ember_sampler *sampler, const struct ember_proc_id *id,
+		       struct ember_scan_req *req, const struct ember_region_rec **ret_recs)
+{
+	static const struct ember_region_rec none;
+
+	kernel.nr_scans++;
+	req->stop = kernel.stop;
+	*ret_recs = &none;
+	return 0;
+}
+
+/* Endless: only the handler can end it. */
+int ember_sampler_consume(struct ember_sampler *sampler, ember_event_handler handler,
+			  void *userdata)
+{
+	int r = 0;
+
+	while (kernel.event.type && r >= 0) {
+		kernel.nr_events++;
+		kernel.event.arg += EMBER_REGION_BYTES;
+		r = handler(&kernel.event, userdata);
+	}
+	return r;
+}
+
+/* ---- the engine ---- */
+
+static struct ember_engine engine;
+
+/* The parent of this process is followed: /proc tells the truth of it. */
+static int setup(void **state)
+{
+	static const char text[] = "{\"version\": 1, \"rules\": [{}]}";
+	struct ember_policy_file file = {"a.json", text, strlen(text)};
+	struct ember_policy_error error = {0};
+
+	memset(&engine, 0, sizeof(engine));
+	memset(&kernel, 0, sizeof(kernel));
+	nr_beats = 0;
+	engine.config.proc_root = "/proc";
+	ember_calibration_init(&engine.calibration);
+	ember_plan_init(&engine.plan);
+	assert_int_equal(ember_policy_parse(&file, 1, &engine.policy, &error), 0);
+	alarm(HANG_S);
+	consider(&engine, getppid());
+	return engine.processes.nr == 1 ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	alarm(0);
+	ember_processes_clear(&engine.processes);
+	ember_policy_free(engine.policy);
+	return 0;
+}
+
+static void test_who_ends_every_scan_and_looks_alive_is_asked_once_a_round(void **state)
+{
+	kernel.stop = EMBER_STOP_GONE;
+	ember_scan_round(&engine);
+	assert_int_equal(kernel.nr_scans, 1);
+	assert_int_equal(engine.processes.nr, 1);
+	ember_scan_round(&engine);
+	assert_int_equal(kernel.nr_scans, 2);
+	assert_true(nr_beats >= 2);
+}
+
+static void test_who_is_gone_leaves_its_place_to_the_next(void **state)
+{
+	const struct ember_proc_id gone = {.tgid = UINT32_MAX - 1}, after = {.tgid = UINT32_MAX};
+	const struct ember_proc *facts = &engine.processes.procs[0]->facts;
+
+	assert_non_null(ember_process_add(&engine.processes, &gone, facts, engine.policy->rules));
+	assert_non_null(ember_process_add(&engine.processes, &after, facts, engine.policy->rules));
+	kernel.stop = EMBER_STOP_GONE;
+	ember_scan_round(&engine);
+	assert_int_equal(kernel.nr_scans, 3);
+	assert_int_equal(engine.processes.nr, 1); /* /proc knows neither of the two */
+}
+
+/* Each of the two kinds: fault samples, and events that wait in a queue. */
+static void test_a_ring_that_never_empties(void **state)
+{
+	kernel.event = (struct ember_event){.type = EMBER_EVENT_FAULT, .tgid = getppid()};
+	ember_follow_take_events(&engine);
+	assert_int_equal(kernel.nr_events, EMBER_MAX_FAULTS);
+	ember_follow_take_events(&engine); /* and on from there */
+	assert_int_equal(kernel.nr_events, 2 * EMBER_MAX_FAULTS);
+
+	kernel.event = (struct ember_event){.type = EMBER_EVENT_FORK, .tgid = UINT32_MAX};
+	kernel.nr_events = 0;
+	ember_follow_take_events(&engine);
+	assert_int_equal(kernel.nr_events, EMBER_MAX_EVENTS);
+	ember_follow_take_events(&engine); /* the queue is full: not one more */
+	assert_int_equal(kernel.nr_events, EMBER_MAX_EVENTS);
+	ember_follow_handle_events(&engine);
+	assert_true(nr_beats >= EMBER_MAX_EVENTS);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test_setup_teardown(
+		test_who_ends_every_scan_and_looks_alive_is_asked_once_a_round, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_who_is_gone_leaves_its_place_to_the_next, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(test_a_ring_that_never_empties, setup, teardown),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
