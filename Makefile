@@ -178,6 +178,7 @@ UNIT_HELPER_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out helper/main.c,$(HELP
 UNIT_TIERSCOPE_OBJ :=  # these tests include the source that they test
 UNIT_WORKLOAD_OBJ :=  # the same
 UNIT_KMOD_OBJ :=  # the same: what of the module is pure
+COMMA := ,
 UNIT_SRC := $(wildcard tests/unit/*/*.c)
 UNIT_BIN := $(patsubst %.c,$(OBJ)/%,$(UNIT_SRC))
 
@@ -197,6 +198,8 @@ $(eval $(call unit_area,kmod,$(UNIT_KMOD_OBJ)))
 # Tests may keep large states on the stack.
 $(OBJ)/tests/unit/daemon/%.o: CFLAGS += -Wno-frame-larger-than
 $(OBJ)/tests/unit/daemon/%.o $(OBJ)/tests/unit/daemon/%.tidy: CPPFLAGS += -Idaemon
+# The movers' test brings a module of its own.
+$(OBJ)/tests/unit/daemon/mover: LDFLAGS += $(addprefix -Wl$(COMMA)--wrap=ember_genl_,open close migrate wait)
 $(OBJ)/tests/unit/ctl/%.o $(OBJ)/tests/unit/ctl/%.tidy: CPPFLAGS += -Ictl -Idaemon
 $(OBJ)/tests/unit/helper/%.o $(OBJ)/tests/unit/helper/%.tidy: CPPFLAGS += -Ihelper
 $(OBJ)/tests/unit/tierscope/%.o $(OBJ)/tests/unit/tierscope/%.tidy: CPPFLAGS += -Itests/tierscope
@@ -248,7 +251,7 @@ endef
 $(foreach k,$(KVER),$(eval $(call headers_of_kernel,$(k))))
 
 ##@ Test
-.PHONY: test test-long demo unit unit-build check format vm clean clean-cache
+.PHONY: test test-long demo unit unit-build unit-sanitize check format vm clean clean-cache
 test: ## all tests: checks, unit tests, then the guest tests on both kernels (about 15 minutes)
 	tests/run
 
@@ -261,6 +264,16 @@ demo: ## watch ember lift Redis' hot pages into fast memory (5 minutes)
 unit-build: $(UNIT_BIN)
 unit: $(UNIT_BIN) ## run the unit tests here (needs Debian 13's libraries; `make test` runs them in its root)
 	tests/unit/run $(UNIT_BIN)
+
+# Everything anew, in a directory of its own for each: objects with and without do not mix. An error ends the
+# program, so that the test fails. Under the thread sanitizer only what has threads.
+SANITIZE := -std=gnu17 -O1 -g -fno-omit-frame-pointer
+THREADED := $(addprefix tests/unit/daemon/,heart mover)
+unit-sanitize: ## the unit tests under the address, undefined-behaviour and thread sanitizers
+	+$(Q)UNIT_PREFIX=unit-address $(MAKE) O=$(OBJ)/sanitize-address unit \
+		CFLAGS='$(SANITIZE) -fsanitize=address,undefined -fno-sanitize-recover=undefined'
+	+$(Q)UNIT_PREFIX=unit-thread $(MAKE) O=$(OBJ)/sanitize-thread unit CFLAGS='$(SANITIZE) -fsanitize=thread' \
+		UNIT_BIN='$(THREADED:%=$(OBJ)/sanitize-thread/%)'
 
 check: ## format, static analysis, dependency rules, specifications (part of `make test`)
 	tests/check/run
