@@ -224,6 +224,10 @@ static void check_engine(struct ember_daemon *d)
 			silence.cpu_ns / NSEC_PER_MSEC);
 	else if (d->engine_hangs)
 		log_warning("the engine moves again");
+	/* a last one: how long it has to recover shall not depend on when the one before was sent
+	 */
+	if (hangs && !d->engine_hangs)
+		sd_notify(0, "WATCHDOG=1");
 	if (hangs != d->engine_hangs)
 		sd_event_set_watchdog(d->event, !hangs);
 	d->engine_hangs = hangs;
