@@ -128,6 +128,8 @@ $(OBJ)/kmod-%/ember.ko: $(KMOD_SRC)
 LIB_TEST_SRC := $(wildcard tests/lib/*.c)
 PURE_WORKLOAD := $(wildcard tests/workload/lib/*.c)
 GUEST_BIN := $(patsubst tests/%.c,$(OBJ)/tests/%,$(wildcard tests/guest/*.c tests/workload/*.c))
+GUEST_PY_LIB := $(wildcard tests/guest/emberd.py)
+GUEST_PY  := $(filter-out $(GUEST_PY_LIB),$(wildcard tests/guest/*.py))
 GUEST_PKGS := libbpf libnl-genl-3.0 liburing numa hiredis
 
 $(OBJ)/tests/guest/% $(OBJ)/tests/workload/%: LDLIBS = $(call pkg_libs,$(GUEST_PKGS)) -lpthread -lm
@@ -167,6 +169,8 @@ install-tests: tests
 	install -d $(DESTDIR)/usr/lib/ember/tests
 	$(if $(GUEST_BIN),install -m 755 $(GUEST_BIN) $(DESTDIR)/usr/lib/ember/tests/)
 	$(if $(wildcard tests/guest/*.sh),install -m 755 $(wildcard tests/guest/*.sh) $(DESTDIR)/usr/lib/ember/tests/)
+	$(if $(GUEST_PY),install -m 755 $(GUEST_PY) $(DESTDIR)/usr/lib/ember/tests/)
+	$(if $(GUEST_PY_LIB),install -m 644 $(GUEST_PY_LIB) $(DESTDIR)/usr/lib/ember/tests/)
 	$(if $(wildcard tests/demo/*.sh),install -m 755 $(wildcard tests/demo/*.sh) $(DESTDIR)/usr/lib/ember/tests/)
 
 # --- Unit tests: tests/unit/AREA/NAME.c with the pure objects of its area ------------------------

@@ -3,8 +3,8 @@
  * grower: a process that is followed already, and then touches a new area.
  *
  * Touches 100 MiB, prints "settled", waits for a line on standard input; for each line maps 200 MiB
- * of fresh memory at a fixed address, prints its address and CLOCK_MONOTONIC of just before the
- * first touch, and touches all pages once.
+ * of fresh memory at a fixed address, touches all pages once, and prints its address and
+ * CLOCK_MONOTONIC of just before the first touch.
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -50,9 +50,9 @@ int main(void)
 		address += 1UL << 32;
 		area = map(address, AREA_BYTES);
 		clock_gettime(CLOCK_MONOTONIC, &now);
+		touch(area, AREA_BYTES);
 		printf("%lu %lu\n", (unsigned long)address,
 		       now.tv_sec * 1000000000UL + now.tv_nsec);
-		touch(area, AREA_BYTES);
 	}
 	return 0;
 }
