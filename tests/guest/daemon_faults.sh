@@ -5,6 +5,7 @@
 #
 #   daemon_faults.sh            all but one-tier
 #   daemon_faults.sh one-tier   on a machine with one memory
+# shellcheck disable=SC2317 # soon calls them
 set -u
 failed=0
 ok() { echo "ok: $*"; }
@@ -12,6 +13,20 @@ bad() {
 	echo "not ok: $*"
 	failed=1
 }
+
+export PYTHONPATH=${0%/*}
+say() { # EXPRESSION of Python about emberd.py; nothing if it cannot be told now
+	python3 -c "import emberd; print($1)" 2>/dev/null
+}
+# Until COMMAND succeeds, at the latest after 60 s: all that is waited for here comes soon, but on a loaded machine.
+soon() { # COMMAND...
+	local end=$((SECONDS + 60))
+	until "$@"; do
+		[ $SECONDS -lt $end ] || return 1
+		sleep 0.1
+	done
+}
+says() { [ "$(say "$2")" = "$1" ]; } # VALUE EXPRESSION
 
 # expect STATUS PATTERN WHAT COMMAND...: COMMAND ends with STATUS and says one line with PATTERN.
 expect() {
@@ -41,24 +56,21 @@ nothing_left() { # WHAT
 	fi
 }
 
-wait_ended() { # the kernel frees programs a little after the last descriptor is closed
-	for _ in $(seq 50); do
-		[ "$(bpftool prog list | grep -c 'name ember_')" = 0 ] && [ "$(cat /sys/module/ember/refcnt)" = 0 ] && return
-		sleep 0.1
-	done
-}
+nr_programs() { bpftool prog list | grep -c 'name ember_'; }
+has_programs() { [ "$(nr_programs)" -gt 0 ]; }
+has_ended() { [ "$(nr_programs)" = 0 ] && [ "$(cat /sys/module/ember/refcnt)" = 0 ]; }
+wait_ended() { soon has_ended; } # the kernel frees programs a little after the last descriptor is closed
 
+balancing() { cat /proc/sys/kernel/numa_balancing; }
+is_balancing() { [ "$(balancing)" = "$1" ]; }
 balancing_is() { # VALUE WHAT
 	local now
-	now=$(cat /proc/sys/kernel/numa_balancing)
+	now=$(balancing)
 	if [ "$now" = "$1" ]; then ok "$2"; else bad "$2: kernel.numa_balancing is $now, expected $1"; fi
 }
 
 wait_balancing() { # VALUE: the helper is started on demand and takes its time
-	for _ in $(seq 200); do
-		[ "$(cat /proc/sys/kernel/numa_balancing)" = "$1" ] && return
-		sleep 0.1
-	done
+	soon is_balancing "$1"
 }
 
 systemd-sysusers
@@ -81,6 +93,7 @@ if [ "${1-}" = one-tier ]; then
 	else
 		bad "the service: expected failed, exit-code, 14, no restart; saw $state"
 	fi
+	journalctl --sync
 	said=$(journalctl -b -o cat -p err _SYSTEMD_UNIT=emberd.service)
 	if [ "$(wc -l <<<"$said")" = 1 ] && grep -q 'one memory tier' <<<"$said"; then
 		ok "the journal: $said"
@@ -130,18 +143,14 @@ balancing_is 0 "automatic NUMA balancing is off while it is in the way"
 mkdir -p /etc/ember/policy.d
 echo '{"version": 1, "global": {"period": "2"}}' >/etc/ember/policy.d/90-test.json
 systemctl reload emberd
-sleep 1
-if [ "$(emberctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["policy"]["rejected"])')" = True ] &&
-	systemctl is-active -q emberd; then
+if soon says True 'emberd.status()["policy"]["rejected"]' && systemctl is-active -q emberd; then
 	ok "a bad policy is rejected, the service goes on"
 else
 	bad "a bad policy at reload"
 fi
 # The first look at the settings is over (it writes the status text): what follows needs another.
-for _ in $(seq 200); do
-	[ -n "$(systemctl show -P StatusText emberd)" ] && break
-	sleep 0.1
-done
+has_status_text() { [ -n "$(systemctl show -P StatusText emberd)" ]; }
+soon has_status_text
 ok "status text: $(systemctl show -P StatusText emberd)"
 echo '{"version": 1, "global": {"numa_balancing": "leave"}}' >/etc/ember/policy.d/90-test.json
 systemctl reload emberd
@@ -171,29 +180,24 @@ balancing_is 1 "stop restores the sysctl"
 # ("Oops: int3"), which real ones do not.
 /usr/lib/ember/tests/hotset --size 900MiB --hot 100MiB --duration 0 --mark none --rate 5000 >/tmp/load.out &
 load=$!
-for _ in $(seq 300); do
-	grep -q READY /tmp/load.out && break
-	sleep 0.2
-done
+soon grep -q READY /tmp/load.out || bad "the load is not ready: $(cat /tmp/load.out)"
 # DAMON_STAT takes accessed bits: off while somebody is followed, put back whatever happens.
 damon=/sys/module/damon_stat/parameters/enabled
+is_damon() { [ "$(cat "$damon") $(pgrep -c kdamond)" = "$1 $([ "$1" = Y ] && echo 1 || echo 0)" ]; }
 wait_damon() { # VALUE WHAT
-	for _ in $(seq 300); do
-		[ "$(cat $damon)" = "$1" ] && break
-		sleep 0.1
-	done
-	if [ "$(cat $damon) $(pgrep -c kdamond)" = "$1 $([ "$1" = Y ] && echo 1 || echo 0)" ]; then
+	if soon is_damon "$1"; then
 		ok "$2"
 	else
 		bad "$2: expected DAMON_STAT $1, saw $(cat $damon), $(pgrep -c kdamond) threads"
 	fi
 }
-nr_put_back() { journalctl -b -u ember-helper.service -o cat | grep -c 'damon_stat.enabled: Y, put back'; }
+nr_put_back() { journalctl --sync && journalctl -b -u ember-helper.service -o cat | grep -c 'damon_stat.enabled: Y, put back'; }
+put_back_since() { [ "$(nr_put_back)" -gt "$1" ]; }
 if [ -e $damon ]; then
 	echo Y >$damon
 	systemctl start emberd
 	wait_damon N "DAMON_STAT is off while a process is followed"
-	if [ "$(emberctl status --json | python3 -c 'import json,sys; print(json.load(sys.stdin)["damon_stat"]["borrowed"])')" = True ]; then
+	if soon says True 'emberd.status()["damon_stat"]["borrowed"]'; then
 		ok "status says that DAMON_STAT is borrowed"
 	else
 		bad "status does not know that DAMON_STAT is borrowed"
@@ -201,7 +205,7 @@ if [ -e $damon ]; then
 	echo '{"version": 1, "global": {"damon_stat": "leave"}}' >/etc/ember/policy.d/90-test.json
 	systemctl reload emberd
 	wait_damon Y "a policy that says leave: DAMON_STAT is given back"
-	if [ "$(cat /proc/sys/kernel/numa_balancing)" = 0 ]; then
+	if is_balancing 0; then
 		ok "and automatic NUMA balancing is not"
 	else
 		bad "giving DAMON_STAT back gave kernel.numa_balancing back too"
@@ -211,11 +215,7 @@ if [ -e $damon ]; then
 	wait_damon N "and off again"
 	before=$(nr_put_back)
 	systemctl kill -s KILL ember-helper
-	for _ in $(seq 300); do
-		[ "$(nr_put_back)" -gt "$before" ] && break
-		sleep 0.1
-	done
-	if [ "$(nr_put_back)" -gt "$before" ]; then
+	if soon put_back_since "$before"; then
 		ok "the helper is killed: it is put back"
 	else
 		bad "a killed helper left DAMON_STAT off"
@@ -229,47 +229,28 @@ if [ -e $damon ]; then
 else
 	ok "no DAMON_STAT in this kernel: nothing of it to borrow"
 fi
-promoted() { # pages, by the books of the emberd that runs
-	emberctl status --json 2>/dev/null | python3 -c '
-import json, sys
-print(sum(m["applied_pages"] for m in json.load(sys.stdin)["moves"]))' 2>/dev/null || echo 0
-}
-rule_of_load() {
-	emberctl status --json 2>/dev/null | python3 -c '
-import json, sys
-print([p["rule"] for p in json.load(sys.stdin)["processes"] if p["comm"] == "hotset"])' 2>/dev/null
-}
+rule_of_load='[p["rule"] for p in emberd.status()["processes"] if p["comm"] == "hotset"]'
 # First by time alone, which hits it while it starts; then when it is at work, which is asserted.
 for delay in 0.3 1.1 attached moving; do
 	systemctl start --no-block emberd
 	case $delay in
 	attached)
-		for _ in $(seq 300); do
-			[ "$(bpftool prog list | grep -c 'name ember_')" -gt 0 ] && break
-			sleep 0.1
-		done
-		progs=$(bpftool prog list | grep -c 'name ember_')
-		if [ "$progs" -gt 0 ]; then
-			ok "programs are attached before the kill: $progs"
+		if soon has_programs; then
+			ok "programs are attached before the kill: $(nr_programs)"
 		else
-			bad "no program attached within 30 s"
+			bad "no program attached within 60 s"
 		fi
 		;;
 	moving)
-		for _ in $(seq 120); do
-			[ "$(promoted)" -gt 0 ] && break
-			sleep 0.5
-		done
-		moved=$(promoted) rule=$(rule_of_load)
-		if [ "$moved" -gt 0 ]; then
-			ok "pages moved before the kill: $moved"
+		if soon says True 'emberd.applied_pages() > 0'; then
+			ok "pages moved before the kill: $(say 'emberd.applied_pages()')"
 		else
 			bad "no page moved within 60 s"
 		fi
-		if [ "$rule" = "['from run']" ]; then
+		if soon says "['from run']" "$rule_of_load"; then
 			ok "the rule in /run/ember/policy.d is in force"
 		else
-			bad "the rule in force: expected \"from run\", saw $rule"
+			bad "the rule in force: expected \"from run\", saw $(say "$rule_of_load")"
 		fi
 		;;
 	*) sleep "$delay" ;;
@@ -280,7 +261,7 @@ for delay in 0.3 1.1 attached moving; do
 	wait_ended
 	nothing_left "after kill -9, at $delay"
 	wait_balancing 1
-	[ "$(cat /proc/sys/kernel/numa_balancing)" = 1 ] || bad "kill -9 at $delay left the sysctl changed"
+	is_balancing 1 || bad "kill -9 at $delay left the sysctl changed"
 	[ ! -e $damon ] || wait_damon Y "kill -9 at $delay leaves DAMON_STAT on"
 done
 kill $load

@@ -32,10 +32,11 @@ run() { # ARGUMENT...: $status, $dir/out, $dir/err
 play() { # ANSWER: answer every request on every connection with it; "hang": never; "close": hang up
 	[ -z "${server:-}" ] || { kill "$server"; wait "$server" 2>/dev/null; rm -f "$sock"; }
 	python3 - "$sock" "$1" <<-'PYTHON' &
-		import socket, sys, threading
+		import os, socket, sys, threading
 		listener = socket.socket(socket.AF_UNIX)
-		listener.bind(sys.argv[1])
+		listener.bind(sys.argv[1] + ".new")
 		listener.listen()
+		os.rename(sys.argv[1] + ".new", sys.argv[1])  # who finds it finds somebody that listens
 		def serve(link):
 		    data = b""
 		    while chunk := link.recv(4096):

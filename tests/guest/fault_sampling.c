@@ -271,7 +271,7 @@ static void check_gone(void)
 	sampler = start_sampler();
 	expect("programs loaded", 6, 6, count_programs());
 	ember_sampler_close(sampler);
-	for (tries = 0; tries < 100 && count_programs() != 0; tries++)
+	for (tries = 0; tries < 600 && count_programs() != 0; tries++)
 		usleep(50000);
 	expect("programs after closing", 0, 0, count_programs());
 	fflush(stdout);
@@ -281,7 +281,7 @@ static void check_gone(void)
 		raise(SIGKILL);
 	}
 	waitpid(child, NULL, 0);
-	for (tries = 0; tries < 100 && count_programs() != 0; tries++)
+	for (tries = 0; tries < 600 && count_programs() != 0; tries++)
 		usleep(50000);
 	expect("programs after a daemon was killed", 0, 0, count_programs());
 }

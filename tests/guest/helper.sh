@@ -20,8 +20,8 @@ expect() { # WHAT EXPECTED SEEN
 		failed=1
 	fi
 }
-until_is() { # VALUE [FILE]: the setting, at the latest after 10 s
-	for _ in {1..100}; do
+until_is() { # VALUE [FILE]: the setting, at the latest after 30 s
+	for _ in {1..300}; do
 		[ "$(cat "${2:-$sysctl}")" = "$1" ] && break
 		sleep 0.1
 	done
@@ -31,13 +31,15 @@ hold() { # REQUEST: a client that asks once and stays; sets $client
 	rm -f /tmp/answer
 	setpriv --reuid=ember --regid=ember --clear-groups $ask --hold "$1" >/tmp/answer &
 	client=$!
-	for _ in {1..100}; do
+	for _ in {1..300}; do
 		[ "$(wc -l 2>/dev/null </tmp/answer || echo 0)" -gt "$(tr -cd , <<<"$1" | wc -c)" ] && break
 		sleep 0.1
 	done
 }
 answers() { paste -sd' ' /tmp/answer; }
 release() { kill -9 "$client" 2>/dev/null; wait "$client" 2>/dev/null; }
+# What a client's end makes the helper do, it has done before it looks at the next client.
+await_helper() { $ask ping >/dev/null; }
 helper_pid() { systemctl show -P MainPID ember-helper.service; }
 file_state() { [ -e $saved ] && echo there || echo gone; }
 
@@ -77,10 +79,9 @@ expect "remembered" "kernel.numa_balancing original 1 set 0" "$(cat $saved)"
 # ten times, for it may be turned away before or after it has asked
 expect "a second client is turned away" "10 error busy: another client is connected" \
 	"$(for _ in {1..10}; do $ask ping; done | sort | uniq -c | sed 's/^ *//')"
-kill -9 "$client"
-wait "$client" 2>/dev/null
+release
 expect "put back after kill -9 of the peer" 1 "$(until_is 1)"
-sleep 0.2
+await_helper
 expect "file" gone "$(file_state)"
 
 echo "# asking twice on one connection"
@@ -89,6 +90,7 @@ hold "numa_balancing 0,numa_balancing 0,version"
 expect "both answers" "ok 2 ok 2" "$(head -n 2 /tmp/answer | paste -sd' ')"
 release
 expect "put back to what it was" 2 "$(until_is 2)"
+await_helper
 echo 1 >$sysctl
 
 echo "# the helper is killed"
@@ -126,14 +128,15 @@ echo "# the administrator changes the setting meanwhile"
 hold "numa_balancing 0"
 echo 2 >$sysctl
 release
-sleep 1
+await_helper
 expect "left alone" 2 "$(cat $sysctl)"
 expect "file" gone "$(file_state)"
+journalctl --sync
 expect "and said so" 1 "$(journalctl -b -u ember-helper.service -o cat | grep -c 'is 2, not the 0 that was set: left alone')"
 hold "numa_balancing 0"
 echo 1 >$sysctl
 release
-sleep 0.5
+await_helper
 
 echo "# given back by request"
 hold "numa_balancing 0,numa_balancing back,numa_balancing back"
@@ -146,7 +149,7 @@ echo 0 >$sysctl
 hold "numa_balancing 0"
 expect "nothing to remember" "ok 0 gone" "$(cat /tmp/answer) $(file_state)"
 release
-sleep 0.5
+await_helper
 expect "still off" 0 "$(cat $sysctl)"
 echo 1 >$sysctl
 
@@ -160,11 +163,13 @@ if [ -e $damon ]; then
 	expect "remembered" "damon_stat.enabled original Y set N" "$(cat $damon_saved)"
 	release
 	expect "both put back after kill -9 of the peer" "Y 1" "$(until_is Y $damon) $(until_is 1)"
+	await_helper
 	expect "its thread runs" "Y 1 gone" "$(damon_state)"
 	hold "damon_stat N,numa_balancing 0,damon_stat back"
 	expect "one is given back, the other stays" "Y 1 gone 0" "$(damon_state) $(cat $sysctl)"
 	release
 	expect "until the end" 1 "$(until_is 1)"
+	await_helper
 	hold "damon_stat N"
 	kill -9 "$(helper_pid)"
 	expect "put back after kill -9 of the helper" Y "$(until_is Y $damon)"
@@ -176,13 +181,13 @@ if [ -e $damon ]; then
 	hold "damon_stat N"
 	echo Y >$damon
 	release
-	sleep 1
+	await_helper
 	expect "left alone where the administrator changed it" "Y 1 gone" "$(damon_state)"
 	echo N >$damon
 	hold "damon_stat N"
 	expect "off already: nothing to remember" "ok N N 0 gone" "$(answers) $(damon_state)"
 	release
-	sleep 0.5
+	await_helper
 	expect "still off" "N 0 gone" "$(damon_state)"
 	echo Y >$damon
 	# what a helper left behind that died with everything
@@ -206,7 +211,7 @@ expect "of the module parameters too" "refused" \
 release
 
 echo "# idle"
-for _ in {1..30}; do
+for _ in {1..60}; do
 	[ "$(helper_pid)" = 0 ] && break
 	sleep 1
 done

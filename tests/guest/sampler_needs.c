@@ -95,7 +95,7 @@ int main(void)
 	expect("reason", EMBER_SAMPLER_NO_CAPABILITY, try_with(0));
 	printf("without the module\n");
 	/* Programs are freed a moment after the last descriptor is closed. */
-	for (tries = 0; tries < 100 && system("rmmod ember 2>/dev/null") != 0; tries++)
+	for (tries = 0; tries < 600 && system("rmmod ember 2>/dev/null") != 0; tries++)
 		usleep(50000);
 	expect("module unloaded", -1, access("/sys/module/ember", F_OK));
 	expect("reason", EMBER_SAMPLER_NO_MODULE, try_with(CAP(CAP_BPF) | CAP(CAP_PERFMON)));
