@@ -51,18 +51,17 @@ static void scan_one(struct ember_sampler *sampler, struct target *target, uint3
 	    .end = TARGET_BASE + AREA * 4096UL,
 	    .flags = flags,
 	};
-	struct ember_proc_id id;
+	struct ember_proc_id id = identify(sampler, target_pid(target));
+	bool more;
 
-	id = identify(sampler, target_pid(target));
 	do {
-		if (ember_sampler_scan(sampler, &id, &req, &recs) < 0)
-			die("FAIL: scan");
+		more = scan_part(sampler, &id, &req, &recs);
 		totals->nr_tables += req.nr_tables;
 		totals->nr_skipped += req.nr_skipped;
 		totals->nr_present += req.nr_present;
 		totals->nr_young += req.nr_young;
 		totals->ns += req.ns;
-	} while (req.stop != EMBER_STOP_DONE);
+	} while (more);
 }
 
 /* Time seen by the caller, system calls included. */

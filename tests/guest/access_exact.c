@@ -38,13 +38,8 @@ struct totals {
 
 static void take_record(const struct ember_region_rec *rec, struct totals *totals)
 {
-	uint32_t first = (rec->addr - TARGET_BASE) / 4096, i, nr = 0;
+	uint32_t nr = mark_young(rec, TARGET_BASE, seen);
 
-	for (i = 0; i < EMBER_REGION_PAGES; i++)
-		if (rec->young[i / 64] >> (i % 64) & 1) {
-			seen[first + i] = true;
-			nr++;
-		}
 	if (nr != rec->nr_young || rec->kind != EMBER_KIND_ANON || !(rec->flags & EMBER_REC_WHOLE))
 		die("FAIL: record at %#llx: %u young in the plane, %u in the header, kind %u",
 		    (unsigned long long)rec->addr, nr, rec->nr_young, rec->kind);
@@ -62,22 +57,17 @@ static void scan(struct ember_sampler *sampler, const struct ember_proc_id *id, 
 	};
 	const struct ember_region_rec *recs;
 	uint32_t i;
-	int r;
+	bool more;
 
 	memset(seen, 0, sizeof(seen));
 	do {
-		r = ember_sampler_scan(sampler, id, &req, &recs);
-		if (r < 0)
-			die("FAIL: scan: %s", strerror(-r));
+		more = scan_part(sampler, id, &req, &recs);
 		for (i = 0; i < req.nr_recs; i++)
 			take_record(&recs[i], totals);
 		totals->nr_flush_cpus += req.nr_flush_cpus;
 		totals->nr_skipped += req.nr_skipped;
 		totals->ns += req.ns;
-	} while (req.stop == EMBER_STOP_BUFFER || req.stop == EMBER_STOP_TIME ||
-		 req.stop == EMBER_STOP_LOCK);
-	if (req.stop != EMBER_STOP_DONE)
-		die("FAIL: scan stopped for reason %u", req.stop);
+	} while (more);
 }
 
 /* A touch of one page of a huge page is seen on all of it. */

@@ -66,15 +66,6 @@ static void switch_on_again(void)
 	set_damon_stat(true);
 }
 
-static void take_record(const struct ember_region_rec *rec)
-{
-	uint32_t first = (rec->addr - TARGET_BASE) / 4096;
-
-	for (uint32_t i = 0; i < EMBER_REGION_PAGES; i++)
-		if (rec->young[i / 64] >> (i % 64) & 1)
-			seen[first + i] = true;
-}
-
 static void scan(struct ember_sampler *sampler, const struct ember_proc_id *id, uint32_t nr_pages)
 {
 	struct ember_scan_req req = {
@@ -83,19 +74,14 @@ static void scan(struct ember_sampler *sampler, const struct ember_proc_id *id, 
 	    .flags = EMBER_SCAN_CLEAR | EMBER_SCAN_FLUSH,
 	};
 	const struct ember_region_rec *recs;
-	int r;
+	bool more;
 
 	memset(seen, 0, sizeof(seen));
 	do {
-		r = ember_sampler_scan(sampler, id, &req, &recs);
-		if (r < 0)
-			die("FAIL: scan: %s", strerror(-r));
+		more = scan_part(sampler, id, &req, &recs);
 		for (uint32_t i = 0; i < req.nr_recs; i++)
-			take_record(&recs[i]);
-	} while (req.stop == EMBER_STOP_BUFFER || req.stop == EMBER_STOP_TIME ||
-		 req.stop == EMBER_STOP_LOCK);
-	if (req.stop != EMBER_STOP_DONE)
-		die("FAIL: scan stopped for reason %u", req.stop);
+			mark_young(&recs[i], TARGET_BASE, seen);
+	} while (more);
 }
 
 /* Other pages each round: what was missed once is not missed for the same reason again. */

@@ -318,13 +318,7 @@ static void in_net_namespace(void)
 
 int main(void)
 {
-	int err = ember_nl_start(&nl);
-
-	if (err)
-		fail("family ember: %s", strerror(-err));
-	err = ember_nl_self(&self);
-	if (err)
-		fail("own identity: %s", strerror(-err));
+	ember_nl_begin(&nl, &self);
 	area = area_map(512);
 	area_fill(area, 512, 0, 1);
 	accepted("a good request");

@@ -258,13 +258,7 @@ static void careless_clients(void)
 
 int main(void)
 {
-	int err = ember_nl_start(&nl);
-
-	if (err)
-		fail("family ember: %s", strerror(-err));
-	err = ember_nl_self(&self);
-	if (err)
-		fail("own identity: %s", strerror(-err));
+	ember_nl_begin(&nl, &self);
 	area = area_map(NR_PAGES);
 	area_fill(area, NR_PAGES, 0, 1);
 	info();

@@ -344,10 +344,7 @@ static bool collect(struct ember_nl_job *job, size_t count[EMBER_OUTCOME_MAX + 1
 {
 	int err = ember_nl_wait(&nl, job, 30000);
 
-	memset(count, 0, (EMBER_OUTCOME_MAX + 1) * sizeof(*count));
-	for (unsigned int i = 0; !err && i < job->nr_regions; i++)
-		for (unsigned int run = 0; run < job->regions[i].nr_runs; run++)
-			count[job->regions[i].runs[run].outcome] += job->regions[i].runs[run].count;
+	ember_nl_job_count(job, count);
 	if (!err)
 		err = ember_nl_ack(&nl, job->id);
 	return err ? expect(false, "result within 30 s: %s", strerror(-err)) : true;
@@ -417,21 +414,13 @@ static void unload_while_locked(const struct victim *victim)
 
 	for (unsigned int i = 0; i < EMBER_CREDITS; i++)
 		submit(&jobs[i], 10 + i, victim);
-	for (tries = 0; status && tries < 50; tries++) {
+	for (tries = 0; status && tries < 150; tries++) {
 		status = system("timeout 30 rmmod ember 2>/dev/null");
 		usleep(200000);
 	}
 	expect(status == 0, "%u requests under way: rmmod ends with 0, saw %d after %u tries",
 	       EMBER_CREDITS, status, tries);
 	ember_nl_close(&nl);
-}
-
-static void start_client(void)
-{
-	int err = ember_nl_start(&nl);
-
-	if (err)
-		fail("family ember: %s", strerror(-err));
 }
 
 static void mmap_lock_held(void)
@@ -442,7 +431,7 @@ static void mmap_lock_held(void)
 
 	start_server();
 	victim = start_victim(map_file);
-	start_client();
+	ember_nl_begin(&nl, NULL);
 	sampler = start_sampler();
 	step(&victim);
 	wait_until_held("read", &server.nr_reads);
@@ -475,7 +464,7 @@ static void exec_lock_held(void)
 	}
 	start_server();
 	victim = start_victim(exec_program);
-	start_client();
+	ember_nl_begin(&nl, NULL);
 	sampler = start_sampler();
 	step(&victim);
 	step(&victim);

@@ -447,15 +447,11 @@ static int load(void)
 
 int main(int argc, char **argv)
 {
-	int err;
-
 	if (argc > 1 && !strcmp(argv[1], "--load"))
 		return load();
 	if (argc > 2 && !strcmp(argv[1], "--seconds"))
 		seconds = (unsigned int)strtoul(argv[2], NULL, 0);
-	err = ember_nl_start(&nl);
-	if (err)
-		fail("family ember: %s", strerror(-err));
+	ember_nl_begin(&nl, NULL);
 	sampler = start_sampler();
 	run_race("nothing", do_nothing);
 	run_race("mprotect", do_mprotect);

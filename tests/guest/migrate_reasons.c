@@ -549,10 +549,7 @@ static void collect(struct ember_nl_job *job, size_t count[EMBER_OUTCOME_MAX + 1
 
 	if (err)
 		fail("result %lu: %s", (unsigned long)job->id, strerror(-err));
-	memset(count, 0, (EMBER_OUTCOME_MAX + 1) * sizeof(*count));
-	for (unsigned int i = 0; i < job->nr_regions; i++)
-		for (unsigned int run = 0; run < job->regions[i].nr_runs; run++)
-			count[job->regions[i].runs[run].outcome] += job->regions[i].runs[run].count;
+	ember_nl_job_count(job, count);
 	err = ember_nl_ack(&nl, job->id);
 	if (err)
 		fail("ack %lu: %s", (unsigned long)job->id, strerror(-err));
@@ -692,13 +689,7 @@ static void gone(void)
 
 int main(void)
 {
-	int err = ember_nl_start(&nl);
-
-	if (err)
-		fail("family ember: %s", strerror(-err));
-	err = ember_nl_self(&self);
-	if (err)
-		fail("own identity: %s", strerror(-err));
+	ember_nl_begin(&nl, &self);
 	moved_and_already_there();
 	holes_stay_holes();
 	not_present_and_no_area();

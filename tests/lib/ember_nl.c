@@ -544,6 +544,14 @@ static int region_outcomes(const struct ember_nl_region *region, uint64_t first,
 	return run == region->nr_runs && !used ? 0 : -EBADMSG;
 }
 
+void ember_nl_job_count(const struct ember_nl_job *job, size_t count[EMBER_OUTCOME_MAX + 1])
+{
+	memset(count, 0, (EMBER_OUTCOME_MAX + 1) * sizeof(*count));
+	for (unsigned int i = 0; i < job->nr_regions; i++)
+		for (unsigned int run = 0; run < job->regions[i].nr_runs; run++)
+			count[job->regions[i].runs[run].outcome] += job->regions[i].runs[run].count;
+}
+
 int ember_nl_job_outcomes(const struct ember_nl_job *job, const void *addr, size_t nr,
 			  uint8_t *outcome)
 {

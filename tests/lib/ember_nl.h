@@ -78,6 +78,9 @@ void ember_nl_close(struct ember_nl *nl);
 /* Identity of the calling process. Needs CAP_BPF and CAP_PERFMON. */
 int ember_nl_self(struct ember_identity *ret_identity);
 
+/* Both, with the module; without the identity if NULL. Exits on failure. */
+void ember_nl_begin(struct ember_nl *nl, struct ember_identity *ret_self);
+
 int ember_nl_get_info(struct ember_nl *nl, struct ember_nl_info *ret_info);
 int ember_nl_migrate(struct ember_nl *nl, const struct ember_nl_job *job);
 /* Sends the request and does not wait for its acknowledgement. */
@@ -103,6 +106,8 @@ int ember_nl_job_fill(struct ember_nl_job *job, const void *addr, size_t nr, con
 /* Checks that the runs cover what was asked; writes them to a byte per page from addr. */
 int ember_nl_job_outcomes(const struct ember_nl_job *job, const void *addr, size_t nr,
 			  uint8_t *outcome);
+/* Number of pages of each outcome, by the runs. */
+void ember_nl_job_count(const struct ember_nl_job *job, size_t count[EMBER_OUTCOME_MAX + 1]);
 /* As many requests in turn as it takes. Returns the number of pages moved. */
 long ember_nl_move(struct ember_nl *nl, const struct ember_identity *target, const void *addr,
 		   size_t nr, const uint8_t *mask, uint32_t node, uint32_t flags, uint8_t *outcome);

@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "expect.h"
+
 static int field_offset(const struct btf *btf, const char *name)
 {
 	int id = btf__find_by_name_kind(btf, "task_struct", BTF_KIND_STRUCT);
@@ -98,4 +100,15 @@ int ember_nl_self(struct ember_identity *ret_identity)
 	ret_identity->start_ns = (uint64_t)high << 32 | low;
 	ret_identity->exec_id = exec;
 	return 0;
+}
+
+void ember_nl_begin(struct ember_nl *nl, struct ember_identity *ret_self)
+{
+	int err = ember_nl_start(nl);
+
+	if (err)
+		fail("family ember: %s", strerror(-err));
+	err = ret_self ? ember_nl_self(ret_self) : 0;
+	if (err)
+		fail("own identity: %s", strerror(-err));
 }

@@ -36,3 +36,35 @@ struct ember_proc_id identify(struct ember_sampler *sampler, uint32_t tgid)
 		die("FAIL: process %u has no identity", tgid);
 	return id;
 }
+
+bool scan_part(struct ember_sampler *sampler, const struct ember_proc_id *id,
+	       struct ember_scan_req *req, const struct ember_region_rec **ret_recs)
+{
+	int r = ember_sampler_scan(sampler, id, req, ret_recs);
+
+	if (r < 0)
+		die("FAIL: scan: %s", strerror(-r));
+	switch (req->stop) {
+	case EMBER_STOP_DONE:
+		return false;
+	case EMBER_STOP_BUFFER:
+	case EMBER_STOP_TIME:
+	case EMBER_STOP_LOCK:
+		return true;
+	default:
+		die("FAIL: scan stopped for reason %u", req->stop);
+	}
+}
+
+uint32_t mark_young(const struct ember_region_rec *rec, uint64_t base, bool *seen)
+{
+	uint64_t first = (rec->addr - base) / 4096;
+	uint32_t nr = 0;
+
+	for (uint32_t i = 0; i < EMBER_REGION_PAGES; i++)
+		if (rec->young[i / 64] >> (i % 64) & 1) {
+			seen[first + i] = true;
+			nr++;
+		}
+	return nr;
+}
