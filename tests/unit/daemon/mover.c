@@ -114,14 +114,11 @@ static struct ember_movers *start(void)
 	return movers;
 }
 
-static void submit(struct ember_movers *movers, struct ember_job *job, uint64_t *nr_demotions)
+/* As in a plan: each job waits for those of the other direction that were submitted before it. */
+static void submit(struct ember_movers *movers, struct ember_job *job)
 {
-	/* every promotion waits for the demotions before it, as in a plan */
-	if (job->move.direction == EMBER_PROMOTE)
-		job->after_demotion = *nr_demotions;
-	else
-		(*nr_demotions)++;
-	job->seq = ember_movers_next_seq(movers, job->move.direction);
+	job->after = ember_movers_nr_submitted(
+	    movers, job->move.direction == EMBER_PROMOTE ? EMBER_DEMOTE : EMBER_PROMOTE);
 	ember_movers_submit(movers, job);
 }
 
@@ -153,7 +150,7 @@ static void *map_area(void)
 
 static void test_each_job_comes_back_once(void **state)
 {
-	uint64_t start_ns = start_of_this_process(), nr_demotions = 0, fates[EMBER_NR_FATES] = {0};
+	uint64_t start_ns = start_of_this_process(), fates[EMBER_NR_FATES] = {0};
 	struct ember_movers *movers = start();
 	void *area = map_area();
 	uint32_t nr = 0;
@@ -161,7 +158,7 @@ static void test_each_job_comes_back_once(void **state)
 	(void)state;
 	alarm(HANG_S);
 	for (unsigned int i = 0; i < NR_JOBS; i++) {
-		submit(movers, new_job(area, start_ns, i), &nr_demotions);
+		submit(movers, new_job(area, start_ns, i));
 		if (i % 50 == 0)
 			nr += take(movers, fates);
 	}
@@ -184,7 +181,7 @@ static void test_each_job_comes_back_once(void **state)
 
 static void test_stop_while_all_is_under_way(void **state)
 {
-	uint64_t start_ns = start_of_this_process(), nr_demotions = 0;
+	uint64_t start_ns = start_of_this_process();
 	void *area = map_area();
 
 	(void)state;
@@ -193,9 +190,8 @@ static void test_stop_while_all_is_under_way(void **state)
 		struct ember_movers *movers = start();
 
 		for (unsigned int i = 0; i < 100; i++)
-			submit(movers, new_job(area, start_ns, i), &nr_demotions);
+			submit(movers, new_job(area, start_ns, i));
 		assert_null(ember_movers_free(movers));
-		nr_demotions = 0;
 	}
 	alarm(0);
 }
