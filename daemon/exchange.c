@@ -96,7 +96,8 @@ struct ember_exchange ember_exchange_find(const uint64_t candidates[EMBER_RANKS]
 	const struct walk hottest = walk_from(candidates, EMBER_RANKS - 1, -1);
 	const struct walk coldest = walk_from(victims, 0, 1);
 	struct walk up = hottest, down = coldest, wish_up = hottest, wish_down = coldest;
-	const bool can_start = l->transient_room + (int64_t)l->lower_room > 0;
+	const bool can_start =
+	    l->transient_room > 0 || l->lower_room > (uint64_t)-l->transient_room;
 	uint64_t max_down = min_u64(l->budget_down, total(victims));
 	uint64_t fillable = above_zero(l->room - (int64_t)l->slack);
 	struct ember_exchange ex = {0};
@@ -110,7 +111,10 @@ struct ember_exchange ember_exchange_find(const uint64_t candidates[EMBER_RANKS]
 	/* below its watermark a node gives two for one; what is sent from above it passes on */
 	owed = min_u64(above_zero(-l->transient_room), swapped);
 	owed += min_u64(above_zero(-l->room), l->demand);
-	ex.nr_down = min_u64(swapped + owed, min_u64(max_down, l->lower_room + filled + swapped));
+	ex.nr_down = min_u64(swapped + owed, max_down);
+	if (ex.nr_down > filled + swapped) /* what does not take the place of another */
+		ex.nr_down =
+		    filled + swapped + min_u64(ex.nr_down - filled - swapped, l->lower_room);
 	ex.nr_up = min_u64(filled + swapped, above_zero(l->transient_room + (int64_t)ex.nr_down));
 	cut(hottest, ex.nr_up, &ex.up_rank, &ex.up_at);
 	cut(coldest, ex.nr_down, &ex.down_rank, &ex.down_at);

@@ -548,9 +548,9 @@ static void add_room(struct ember_plan_work *w, uint8_t node, int64_t nr)
 	w->room[node] += nr;
 }
 
-/* Pages that leave slower nodes: what goes down in this round may take their places. */
+/* Pages that leave slower nodes (@sign 1): what goes down in this round may take their places. */
 static void leave_room(struct exchange_ctx *x, const struct ember_region *r,
-		       const uint64_t mask[EMBER_PLANE_WORDS])
+		       const uint64_t mask[EMBER_PLANE_WORDS], int sign)
 {
 	uint64_t leaving[EMBER_PLANE_WORDS];
 
@@ -558,7 +558,7 @@ static void leave_room(struct exchange_ctx *x, const struct ember_region *r,
 		ember_region_on_mem(r, __builtin_ctz(mems), leaving);
 		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
 			leaving[w] &= mask[w];
-		add_room(x->w, __builtin_ctz(mems), weight(leaving));
+		add_room(x->w, __builtin_ctz(mems), sign * (int64_t)weight(leaving));
 	}
 }
 
@@ -704,7 +704,7 @@ static int64_t name_pages(struct exchange_ctx *x, struct picker *p)
 			if (dest == EMBER_NO_NODE)
 				continue;
 			if (p->direction == EMBER_PROMOTE)
-				leave_room(x, r, mask);
+				leave_room(x, r, mask, 1);
 			uncount(x, proc, r, &span[i], mask);
 			err = add_items(x, p, proc, r, &span[i], dest, mask);
 			if (err < 0)
@@ -779,36 +779,65 @@ static void find_exchange(struct exchange_ctx *x)
 	memcpy(x->victims, down, sizeof(down));
 }
 
-/* Promotions that have no room because fewer went down than was hoped for. */
-static void trim(struct exchange_ctx *x, uint32_t first, uint32_t end, int64_t excess)
+static void drop_promotion(struct exchange_ctx *x, struct item *item)
 {
-	for (uint32_t i = end; i > first && excess > 0; i--) {
-		struct item *item = &x->w->items[i - 1];
+	const struct ember_region *r =
+	    ember_regions_find(x->procs[item->proc].regions, item->region.addr);
 
-		excess -= item->region.nr_pages;
-		if (item->region.src < EMBER_MAX_NODES && x->lower & 1U << item->region.src)
-			add_room(x->w, item->region.src, -(int64_t)item->region.nr_pages);
-		item->region.nr_pages = 0;
-	}
+	leave_room(x, r, item->region.pages, -1);
+	item->region.nr_pages = 0;
+}
+
+static void drop_demotion(struct exchange_ctx *x, struct item *item)
+{
+	add_room(x->w, item->dest, item->region.nr_pages);
+	x->w->demand[item->dest] -= item->region.nr_pages;
+	item->region.nr_pages = 0;
+}
+
+/*
+ * Fewer went down than was hoped for: promotions that have no room are dropped, the coldest
+ * first; then demotions that counted on the places of these; and so on.
+ */
+static void trim(struct exchange_ctx *x, uint32_t first_up, uint32_t first_down, int64_t *nr_up,
+		 int64_t *nr_down)
+{
+	struct item *items = x->w->items;
+	int64_t room = x->limits.transient_room > 0 ? x->limits.transient_room : 0;
+	bool dropped;
+
+	do {
+		dropped = false;
+		for (uint32_t i = first_down; i > first_up && *nr_up - *nr_down > room; i--) {
+			*nr_up -= items[i - 1].region.nr_pages;
+			drop_promotion(x, &items[i - 1]);
+			dropped = true;
+		}
+		for (uint32_t i = x->w->nr_items; dropped && i > first_down; i--) {
+			if (x->w->accept[items[i - 1].dest] >= 0)
+				continue;
+			*nr_down -= items[i - 1].region.nr_pages;
+			drop_demotion(x, &items[i - 1]);
+		}
+	} while (dropped);
 }
 
 static int write_down(struct exchange_ctx *x)
 {
 	struct picker up = picker_of(x, EMBER_PROMOTE), down = picker_of(x, EMBER_DEMOTE);
-	uint32_t first = x->w->nr_items, end;
+	uint32_t first_up = x->w->nr_items, first_down;
 	int64_t nr_up, nr_down, missing;
 
 	nr_up = name_pages(x, &up);
 	if (nr_up < 0)
 		return nr_up;
-	end = x->w->nr_items;
+	first_down = x->w->nr_items;
 	missing = (int64_t)x->ex.nr_up - nr_up;
 	down.left -= down.left < (uint64_t)missing ? down.left : (uint64_t)missing;
 	nr_down = name_pages(x, &down);
 	if (nr_down < 0)
 		return nr_down;
-	trim(x, first, end,
-	     nr_up - nr_down - (x->limits.transient_room > 0 ? x->limits.transient_room : 0));
+	trim(x, first_up, first_down, &nr_up, &nr_down);
 	x->w->budget[EMBER_PROMOTE] -= nr_up;
 	x->w->budget[EMBER_DEMOTE] -= nr_down;
 	return 0;

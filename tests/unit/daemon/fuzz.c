@@ -468,7 +468,7 @@ static void test_exchange(void **state)
 		ex = ember_exchange_find(up, down, &limits);
 		must(ex.nr_up <= nr_up && ex.nr_up <= limits.budget_up);
 		must(ex.nr_down <= nr_down && ex.nr_down <= limits.budget_down);
-		must(ex.nr_down <= limits.lower_room);
+		must(ex.nr_down <= ex.nr_up || ex.nr_down - ex.nr_up <= limits.lower_room);
 		must((int64_t)ex.nr_up <= (limits.transient_room > -(int64_t)ex.nr_down
 					       ? limits.transient_room + (int64_t)ex.nr_down
 					       : 0));
