@@ -162,20 +162,3 @@ uint32_t ember_process_take_faults(struct ember_process *process,
 	process->faults_wide = false;
 	return nr;
 }
-
-void ember_process_note_area(struct ember_process *process, uint64_t start, uint64_t end,
-			     uint64_t now_ns, bool by_fault)
-{
-	struct ember_status_area *newest =
-	    process->nr_areas ? &process->areas[process->nr_areas - 1] : NULL;
-
-	if (newest && newest->end == start && newest->first_scan_ns == now_ns) {
-		newest->end = end;
-		return;
-	}
-	if (process->nr_areas == EMBER_STATUS_MAX_AREAS)
-		memmove(process->areas, process->areas + 1,
-			--process->nr_areas * sizeof(process->areas[0]));
-	process->areas[process->nr_areas++] = (struct ember_status_area){
-	    .start = start, .end = end, .first_scan_ns = now_ns, .by_fault = by_fault};
-}

@@ -37,7 +37,7 @@ struct ember_process {
 	uint64_t first_fault_ns; /* of those, 0: none */
 	bool faults_wide;        /* there were more: all between the outermost */
 
-	struct ember_status_area areas[EMBER_STATUS_MAX_AREAS]; /* newest last */
+	struct ember_status_area areas[EMBER_STATUS_MAX_AREAS]; /* areas.h */
 	uint32_t nr_areas;
 };
 
@@ -78,10 +78,6 @@ bool ember_process_note_fault(struct ember_process *process, uint64_t addr, uint
  */
 uint32_t ember_process_take_faults(struct ember_process *process,
 				   uint64_t ret[EMBER_MAX_PENDING_FAULTS][2]);
-
-/* Note that [start, end) was seen by a scan for the first time. Extends the newest if adjacent. */
-void ember_process_note_area(struct ember_process *process, uint64_t start, uint64_t end,
-			     uint64_t now_ns, bool by_fault);
 
 #define ember_for_each_process(p, table)                                                           \
 	for (uint32_t p##_i = 0; p##_i < (table)->nr && ((p) = (table)->procs[p##_i]); p##_i++)

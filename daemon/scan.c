@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "areas.h"
 #include "follow.h"
 #include "log.h"
 
@@ -25,10 +26,15 @@
 static void note_new_areas(struct ember_process *process, const struct ember_region_rec *recs,
 			   uint32_t nr, uint64_t now, bool by_fault)
 {
-	for (uint32_t i = 0; i < nr; i++)
-		if (!ember_regions_find(&process->regions, recs[i].addr))
-			ember_process_note_area(process, recs[i].addr,
-						recs[i].addr + EMBER_REGION_BYTES, now, by_fault);
+	struct ember_status_area piece = {.first_scan_ns = now, .by_fault = by_fault};
+
+	for (uint32_t i = 0; i < nr; i++) {
+		if (ember_regions_find(&process->regions, recs[i].addr))
+			continue;
+		piece.start = recs[i].addr;
+		piece.end = recs[i].addr + EMBER_REGION_BYTES;
+		ember_areas_note(process->areas, &process->nr_areas, &piece);
+	}
 }
 
 static void count_scan(struct ember_status *status, const struct ember_scan_req *req)

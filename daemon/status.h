@@ -20,9 +20,9 @@
 #include "topology.h"
 
 #define EMBER_STATUS_MAX_PROCS 64 /* the largest; nr_procs counts all */
-#define EMBER_STATUS_MAX_AREAS 8  /* newest per process */
+#define EMBER_STATUS_MAX_AREAS 8  /* latest per process */
 
-/* A range that no scan had seen before, and when the first scan read it. */
+/* A range that no scan had seen before, and when the first scan read some of it (areas.h). */
 struct ember_status_area {
 	uint64_t start; /* [start, end) */
 	uint64_t end;

@@ -36,10 +36,10 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     INT(capacity_bytes), INT(free_bytes), INT(high_watermark_bytes), INT(reserve_bytes),
     COMMENT("Moves on their way to it"), INT(arriving_bytes));
 
-static SD_VARLINK_DEFINE_STRUCT_TYPE(Area, INT(start), COMMENT("Exclusive"), INT(end),
-				     COMMENT("CLOCK_MONOTONIC"), INT(first_scan_ns),
-				     COMMENT("Found by fault samples, not by the regular scan"),
-				     BOOL(by_fault));
+static SD_VARLINK_DEFINE_STRUCT_TYPE(
+    Area, INT(start), COMMENT("Exclusive"), INT(end),
+    COMMENT("CLOCK_MONOTONIC; of its first part, others followed within a second"),
+    INT(first_scan_ns), COMMENT("Found by fault samples, not by the regular scan"), BOOL(by_fault));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
     Process, INT(pid), INT(uid),

@@ -112,34 +112,13 @@ static void test_too_many_faults(void **state)
 	ember_processes_clear(&table);
 }
 
-static void test_areas(void **state)
-{
-	struct ember_process_table table = {};
-	struct ember_process *p = add(&table, 1, 1);
-
-	(void)state;
-	ember_process_note_area(p, 1 * REGION, 2 * REGION, 5, true);
-	ember_process_note_area(p, 2 * REGION, 3 * REGION, 5, true); /* adjacent, same scan */
-	assert_int_equal(p->nr_areas, 1);
-	assert_int_equal(p->areas[0].end, 3 * REGION);
-	ember_process_note_area(p, 3 * REGION, 4 * REGION, 6, false); /* a later scan */
-	assert_int_equal(p->nr_areas, 2);
-	for (uint64_t i = 0; i < EMBER_STATUS_MAX_AREAS; i++)
-		ember_process_note_area(p, (100 + 2 * i) * REGION, (101 + 2 * i) * REGION, 7,
-					false);
-	assert_int_equal(p->nr_areas, EMBER_STATUS_MAX_AREAS);
-	assert_int_equal(p->areas[0].start, 100 * REGION);
-	assert_int_equal(p->areas[EMBER_STATUS_MAX_AREAS - 1].start,
-			 (100 + 2 * (EMBER_STATUS_MAX_AREAS - 1)) * REGION);
-	ember_processes_clear(&table);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_table),  cmocka_unit_test(test_many),
-	    cmocka_unit_test(test_faults), cmocka_unit_test(test_too_many_faults),
-	    cmocka_unit_test(test_areas),
+	    cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_too_many_faults),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
