@@ -170,7 +170,8 @@ static int take_event(const struct ember_event *event, void *userdata)
 	}
 	process = ember_process_find(&e->processes, event->tgid);
 	if (process && !process->untrackable)
-		ember_process_note_fault(process, event->arg, now_ns());
+		/* What waited in the ring for the end of a plan has waited long enough. */
+		ember_process_note_fault(process, event->arg, event->time_ns);
 	return ++e->nr_faults < EMBER_MAX_FAULTS ? 0 : -ENOBUFS;
 }
 

@@ -104,7 +104,7 @@ void ember_process_note_home(struct ember_process *process, uint8_t home)
 	process->home_seen = home;
 }
 
-bool ember_process_note_fault(struct ember_process *process, uint64_t addr, uint64_t now_ns)
+bool ember_process_note_fault(struct ember_process *process, uint64_t addr, uint64_t time_ns)
 {
 	uint64_t region = addr & ~(uint64_t)(EMBER_REGION_BYTES - 1);
 
@@ -129,7 +129,7 @@ bool ember_process_note_fault(struct ember_process *process, uint64_t addr, uint
 	}
 	process->faults[process->nr_faults++] = region;
 	if (!process->first_fault_ns)
-		process->first_fault_ns = now_ns;
+		process->first_fault_ns = time_ns;
 	return true;
 }
 

@@ -34,7 +34,7 @@ struct ember_process {
 	/* Regions that fault samples named and no scan has seen. */
 	uint64_t faults[EMBER_MAX_PENDING_FAULTS]; /* 2 MiB aligned, not sorted */
 	uint32_t nr_faults;
-	uint64_t first_fault_ns; /* of those, 0: none */
+	uint64_t first_fault_ns; /* when the first of those happened, 0: none */
 	bool faults_wide;        /* there were more: all between the outermost */
 
 	struct ember_status_area areas[EMBER_STATUS_MAX_AREAS]; /* areas.h */
@@ -69,8 +69,8 @@ void ember_process_remove(struct ember_process_table *table, struct ember_proces
  */
 void ember_process_note_home(struct ember_process *process, uint8_t home);
 
-/* Note a fault sample at @addr. False if its region is known already or noted. */
-bool ember_process_note_fault(struct ember_process *process, uint64_t addr, uint64_t now_ns);
+/* Note a fault at @addr, at @time_ns. False if its region is known already or noted. */
+bool ember_process_note_fault(struct ember_process *process, uint64_t addr, uint64_t time_ns);
 
 /*
  * The noted samples as ranges [start, end), merged where they lie close together, and forgets
