@@ -115,6 +115,18 @@ static void collect(struct lane *lane, struct ember_genl_result *result)
 	ember_genl_result_clear(result);
 }
 
+/*
+ * With a new connection: what the old one still has open would count against its credits for ever.
+ * 0 or -errno of ember_genl_open(); then there is none until the next job asks for one.
+ */
+static int connect_anew(struct lane *lane)
+{
+	struct ember_genl_info info;
+
+	lane->genl = ember_genl_close(lane->genl); /* cancels what the module has of it */
+	return ember_genl_open(&lane->genl, &info);
+}
+
 static void wait_for_result(struct lane *lane)
 {
 	struct ember_genl_result result = {};
@@ -127,6 +139,7 @@ static void wait_for_result(struct lane *lane)
 			    strerror(-r));
 		while (lane->nr_sent)
 			finish_with(lane, lane->sent[--lane->nr_sent], EMBER_FATE_UNKNOWN);
+		connect_anew(lane);
 	}
 }
 
@@ -151,6 +164,11 @@ static void send_to_module(struct lane *lane, struct ember_job *job)
 		return;
 	}
 	job->request = ++lane->next_id;
+	r = lane->genl ? 0 : connect_anew(lane);
+	if (r < 0) {
+		finish_with(lane, job, EMBER_FATE_DENIED);
+		return;
+	}
 	r = ember_genl_migrate(lane->genl, job->request, &job->move, job->regions);
 	if (r < 0)
 		finish_with(lane, job, fate_of_refusal(r));

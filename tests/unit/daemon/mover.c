@@ -26,6 +26,8 @@ struct ember_genl {
 	unsigned int nr_waits;
 };
 
+static unsigned int break_every; /* so many waits the connection breaks; 0: never */
+
 #define WRAPS(name) __asm__("__wrap_ember_genl_" name)
 
 int module_open(struct ember_genl **ret, struct ember_genl_info *ret_info) WRAPS("open");
@@ -62,6 +64,8 @@ int module_wait(struct ember_genl *genl, int timeout_ms, struct ember_genl_resul
 {
 	if (!genl->nr || ++genl->nr_waits % 3 == 0)
 		return -EAGAIN;
+	if (break_every && genl->nr_waits % break_every == 0)
+		return -EIO; /* and what was open stays open on this side */
 	*ret = (struct ember_genl_result){.id = genl->ids[0], .time_ns = 1};
 	memmove(genl->ids, genl->ids + 1, --genl->nr * sizeof(genl->ids[0]));
 	ret->runs = calloc(1, sizeof(*ret->runs));
@@ -148,14 +152,13 @@ static void *map_area(void)
 	return area;
 }
 
-static void test_each_job_comes_back_once(void **state)
+static void run_jobs(uint64_t fates[EMBER_NR_FATES])
 {
-	uint64_t start_ns = start_of_this_process(), fates[EMBER_NR_FATES] = {0};
+	uint64_t start_ns = start_of_this_process();
 	struct ember_movers *movers = start();
 	void *area = map_area();
 	uint32_t nr = 0;
 
-	(void)state;
 	alarm(HANG_S);
 	for (unsigned int i = 0; i < NR_JOBS; i++) {
 		submit(movers, new_job(area, start_ns, i));
@@ -175,8 +178,30 @@ static void test_each_job_comes_back_once(void **state)
 	assert_null(ember_movers_take_done(movers));
 	assert_true(fates[EMBER_FATE_MOVED] > NR_JOBS / 2);
 	assert_true(fates[EMBER_FATE_GONE] > 0);
-	assert_int_equal(fates[EMBER_FATE_UNKNOWN], 0);
 	ember_movers_free(movers);
+}
+
+static void test_each_job_comes_back_once(void **state)
+{
+	uint64_t fates[EMBER_NR_FATES] = {0};
+
+	(void)state;
+	break_every = 0;
+	run_jobs(fates);
+	assert_int_equal(fates[EMBER_FATE_UNKNOWN], 0);
+}
+
+/* What a broken connection had open is unknown, and leaves no credits behind. */
+static void test_broken_connections_are_replaced(void **state)
+{
+	uint64_t fates[EMBER_NR_FATES] = {0};
+
+	(void)state;
+	break_every = 50;
+	run_jobs(fates);
+	break_every = 0;
+	assert_true(fates[EMBER_FATE_UNKNOWN] > 0);
+	assert_int_equal(fates[EMBER_FATE_FAILED], 0);
 }
 
 static void test_stop_while_all_is_under_way(void **state)
@@ -200,6 +225,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_each_job_comes_back_once),
+	    cmocka_unit_test(test_broken_connections_are_replaced),
 	    cmocka_unit_test(test_stop_while_all_is_under_way),
 	};
 
