@@ -7,6 +7,7 @@
 #include "check.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@ struct ember_genl {
 	uint64_t ids[EMBER_CREDITS];
 	unsigned int nr;
 	unsigned int nr_waits;
+	bool broken;
 };
 
 static unsigned int break_every; /* so many waits the connection breaks; 0: never */
@@ -52,6 +54,8 @@ struct ember_genl *module_close(struct ember_genl *genl)
 int module_migrate(struct ember_genl *genl, uint64_t id, const struct ember_move *move,
 		   const struct ember_move_region *regions)
 {
+	if (genl->broken)
+		return -EIO;
 	if (id % 7 == 0)
 		return -ESRCH;
 	if (genl->nr == EMBER_CREDITS)
@@ -65,7 +69,9 @@ int module_wait(struct ember_genl *genl, int timeout_ms, struct ember_genl_resul
 	if (!genl->nr || ++genl->nr_waits % 3 == 0)
 		return -EAGAIN;
 	if (break_every && genl->nr_waits % break_every == 0)
-		return -EIO; /* and what was open stays open on this side */
+		genl->broken = true;
+	if (genl->broken)
+		return -EIO;
 	*ret = (struct ember_genl_result){.id = genl->ids[0], .time_ns = 1};
 	memmove(genl->ids, genl->ids + 1, --genl->nr * sizeof(genl->ids[0]));
 	ret->runs = calloc(1, sizeof(*ret->runs));
@@ -191,7 +197,7 @@ static void test_each_job_comes_back_once(void **state)
 	assert_int_equal(fates[EMBER_FATE_UNKNOWN], 0);
 }
 
-/* What a broken connection had open is unknown, and leaves no credits behind. */
+/* What a broken connection had open is unknown, and the next jobs go over a new one. */
 static void test_broken_connections_are_replaced(void **state)
 {
 	uint64_t fates[EMBER_NR_FATES] = {0};
