@@ -274,7 +274,6 @@ static int init_state(struct ember_engine *e)
 		ember_quota_init(&e->quota[d], bandwidth, bandwidth, now_ns());
 	e->status.started_ns = now_ns();
 	e->status.observe_only = e->config.observe_only;
-	ember_heart_beat(&e->heart, EMBER_STAGE_MESSAGES, now_ns(), 0);
 	return ember_cooldown_init(&e->cooldown, COOLDOWN_ENTRIES);
 }
 
@@ -306,6 +305,7 @@ int ember_engine_start(const struct ember_engine_config *config, struct ember_po
 		return r;
 	*ret_reason = EMBER_ENGINE_SYSTEM;
 	ember_report_publish(e); /* whoever asks before the first round sees the machine at least */
+	ember_heart_beat(&e->heart, EMBER_STAGE_MESSAGES, now_ns(), 0); /* its life begins here */
 	r = -pthread_create(&e->thread, NULL, engine_main, e);
 	if (r < 0)
 		return r;

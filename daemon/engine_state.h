@@ -88,7 +88,7 @@ struct ember_engine {
 
 static inline uint64_t clock_ns(clockid_t clock)
 {
-	struct timespec ts;
+	struct timespec ts = {};
 
 	clock_gettime(clock, &ts);
 	return ts.tv_sec * NSEC_PER_SEC + ts.tv_nsec;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "exchange.h"
 
-#include <stdbool.h>
-
 static uint64_t min_u64(uint64_t a, uint64_t b)
 {
 	return a < b ? a : b;
@@ -104,7 +102,8 @@ struct ember_exchange ember_exchange_find(const uint64_t candidates[EMBER_RANKS]
 	uint64_t filled, swapped, owed;
 
 	ex.nr_wanted = fill(&wish_up, fillable);
-	ex.nr_wanted += swap_pairs(&wish_up, &wish_down, UINT64_MAX);
+	ex.can_start = can_start;
+	ex.nr_wanted += can_start ? swap_pairs(&wish_up, &wish_down, UINT64_MAX) : 0;
 
 	filled = fill(&up, min_u64(fillable, l->budget_up));
 	swapped = can_start ? swap_pairs(&up, &down, min_u64(l->budget_up - filled, max_down)) : 0;

@@ -8,12 +8,13 @@
  * hot set is larger than fast memory, hot pages do not displace each other. Free room is
  * filled from the hottest down without a gap, for nothing is displaced.
  *
- * As each page that comes leaves a place for one that goes, an exchange needs free room on one
- * side only, for the first pages; where neither side has any, it cannot start.
+ * As each page that comes from below leaves a place for one that goes, an exchange needs free room
+ * on one side only, for the first pages; where neither side has any, it cannot start.
  */
 #ifndef EMBER_EXCHANGE_H
 #define EMBER_EXCHANGE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -44,6 +45,7 @@ struct ember_exchange {
 	uint64_t down_at;   /* at rank down_rank only so many; below it all */
 	uint8_t up_rank;
 	uint8_t down_rank;
+	bool can_start; /* there is room on one side at least */
 };
 
 struct ember_exchange ember_exchange_find(const uint64_t candidates[EMBER_RANKS],

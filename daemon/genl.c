@@ -398,7 +398,7 @@ int ember_genl_migrate(struct ember_genl *genl, uint64_t id, const struct ember_
 	r = nla_put_u64(msg, EMBER_A_ID, id) < 0 ? -ENOMEM : put_target(msg, &move->id);
 	if (!r)
 		r = put_dest(msg, move->dest);
-	if (!r && move->direction == EMBER_DEMOTE)
+	if (!r && move->why == EMBER_WHY_MAKE_ROOM)
 		r = nla_put_u32(msg, EMBER_A_FLAGS, EMBER_MIGRATE_EXCHANGE);
 	for (uint32_t i = 0; !r && i < move->nr_regions; i++)
 		r = put_region(msg, &regions[i]);

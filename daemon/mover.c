@@ -87,6 +87,7 @@ static enum ember_fate fate_of_refusal(int error)
 		return EMBER_FATE_GONE;
 	case -EPERM:
 	case -ENODEV:
+	case -ENOENT: /* the family: the module is not loaded */
 		return EMBER_FATE_DENIED;
 	case -ECANCELED:
 		return EMBER_FATE_CANCELLED;
@@ -127,20 +128,24 @@ static int connect_anew(struct lane *lane)
 	return ember_genl_open(&lane->genl, &info);
 }
 
+/* What was under way on the connection that broke is not known. */
+static void lose_touch(struct lane *lane, int error)
+{
+	log_warning("lost touch with the module: %s; its moves are not counted", strerror(-error));
+	while (lane->nr_sent)
+		finish_with(lane, lane->sent[--lane->nr_sent], EMBER_FATE_UNKNOWN);
+	connect_anew(lane);
+}
+
 static void wait_for_result(struct lane *lane)
 {
 	struct ember_genl_result result = {};
 	int r = ember_genl_wait(lane->genl, POLL_MS, &result);
 
-	if (r == 0) {
+	if (r == 0)
 		collect(lane, &result);
-	} else if (r != -EAGAIN) {
-		log_warning("lost touch with the module: %s; its moves are not counted",
-			    strerror(-r));
-		while (lane->nr_sent)
-			finish_with(lane, lane->sent[--lane->nr_sent], EMBER_FATE_UNKNOWN);
-		connect_anew(lane);
-	}
+	else if (r != -EAGAIN)
+		lose_touch(lane, r);
 }
 
 static bool stopping(struct ember_movers *movers)
@@ -166,14 +171,17 @@ static void send_to_module(struct lane *lane, struct ember_job *job)
 	job->request = ++lane->next_id;
 	r = lane->genl ? 0 : connect_anew(lane);
 	if (r < 0) {
-		finish_with(lane, job, EMBER_FATE_DENIED);
+		finish_with(lane, job, fate_of_refusal(r));
 		return;
 	}
 	r = ember_genl_migrate(lane->genl, job->request, &job->move, job->regions);
-	if (r < 0)
-		finish_with(lane, job, fate_of_refusal(r));
-	else
+	if (r == 0) {
 		lane->sent[lane->nr_sent++] = job;
+		return;
+	}
+	if (r == -EIO || r == -ETIMEDOUT) /* no answer of the module's */
+		lose_touch(lane, r);
+	finish_with(lane, job, fate_of_refusal(r));
 }
 
 static void run_move_pages(struct lane *lane, struct ember_job *job)

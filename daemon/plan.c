@@ -296,7 +296,8 @@ static void sum_up(struct exchange_ctx *x)
 			add_victims(x, c);
 	}
 	for (; lower; lower &= lower - 1)
-		x->limits.lower_room += x->w->accept[__builtin_ctz(lower)];
+		if (x->w->accept[__builtin_ctz(lower)] > 0)
+			x->limits.lower_room += x->w->accept[__builtin_ctz(lower)];
 }
 
 /* ---- names ---- */
@@ -562,25 +563,50 @@ static void leave_room(struct exchange_ctx *x, const struct ember_region *r,
 	}
 }
 
-/* The nearest node of the next tier down that can take some; as many as it can of @mask. */
-static uint8_t demote_to(struct exchange_ctx *x, uint32_t proc, uint64_t mask[EMBER_PLANE_WORDS])
+/* The nearest node of the next tier down that can take @n pages; EMBER_NO_NODE: none. */
+static uint8_t node_below_for(const struct exchange_ctx *x, uint8_t class, int64_t n)
 {
-	uint8_t class = x->w->survey.class_of[proc], nodes[EMBER_MAX_NODES];
 	uint16_t below = x->lower & x->w->survey.classes[class].allowed;
-	unsigned int n = weight(mask), nr, nr_nearest;
+	uint8_t nodes[EMBER_MAX_NODES];
+	unsigned int nr, nr_nearest;
 
 	for (unsigned int t = x->tier + 1; t < x->topo->nr_tiers; t++) {
 		nr = ember_topology_nearest(x->topo, x->w->survey.classes[class].home, t, below,
 					    nodes, &nr_nearest);
-		for (unsigned int i = 0; i < nr; i++) {
-			if (x->w->accept[nodes[i]] < n)
-				continue;
-			add_room(x->w, nodes[i], -(int64_t)n);
-			x->w->demand[nodes[i]] += n;
-			return nodes[i];
-		}
+		for (unsigned int i = 0; i < nr; i++)
+			if (x->w->accept[nodes[i]] >= n)
+				return nodes[i];
 	}
 	return EMBER_NO_NODE;
+}
+
+static void keep_first(uint64_t mask[EMBER_PLANE_WORDS], unsigned int n)
+{
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
+		while ((unsigned int)__builtin_popcountll(mask[w]) > n)
+			mask[w] &= ~(1ULL << (63 - __builtin_clzll(mask[w])));
+		n -= __builtin_popcountll(mask[w]);
+	}
+}
+
+/* Where all of @mask may go, or a part of it, to which it is narrowed: a huge page stays whole. */
+static uint8_t demote_to(struct exchange_ctx *x, uint32_t proc, const struct ember_region *r,
+			 uint64_t mask[EMBER_PLANE_WORDS])
+{
+	uint8_t class = x->w->survey.class_of[proc], dest;
+	unsigned int n = weight(mask);
+
+	dest = node_below_for(x, class, n);
+	if (dest == EMBER_NO_NODE && r->order != EMBER_ORDER_PMD)
+		dest = node_below_for(x, class, 1);
+	if (dest == EMBER_NO_NODE)
+		return dest;
+	if (x->w->accept[dest] < n)
+		n = x->w->accept[dest];
+	keep_first(mask, n);
+	add_room(x->w, dest, -(int64_t)n);
+	x->w->demand[dest] += n;
+	return dest;
 }
 
 /*
@@ -700,7 +726,7 @@ static int64_t name_pages(struct exchange_ctx *x, struct picker *p)
 			if (!weight(mask))
 				continue;
 			if (p->direction == EMBER_DEMOTE)
-				dest = demote_to(x, proc, mask);
+				dest = demote_to(x, proc, r, mask);
 			if (dest == EMBER_NO_NODE)
 				continue;
 			if (p->direction == EMBER_PROMOTE)
@@ -795,31 +821,57 @@ static void drop_demotion(struct exchange_ctx *x, struct item *item)
 	item->region.nr_pages = 0;
 }
 
+/* Of [first, end) so many pages or a few more, the last named first; returns how many. */
+static int64_t drop_promotions(struct exchange_ctx *x, uint32_t first, uint32_t end,
+			       int64_t nr_pages, bool sideways_only)
+{
+	int64_t nr = 0;
+
+	for (uint32_t i = end; i > first && nr < nr_pages; i--) {
+		struct item *item = &x->w->items[i - 1];
+
+		if (!item->region.nr_pages || (sideways_only && item->why != EMBER_WHY_NEARER))
+			continue;
+		nr += item->region.nr_pages;
+		drop_promotion(x, item);
+	}
+	return nr;
+}
+
+/* Demotions to nodes that have no room for all that was to come. */
+static int64_t drop_demotions(struct exchange_ctx *x, uint32_t first)
+{
+	int64_t nr = 0;
+
+	for (uint32_t i = x->w->nr_items; i > first; i--) {
+		struct item *item = &x->w->items[i - 1];
+
+		if (!item->region.nr_pages || x->w->accept[item->dest] >= 0)
+			continue;
+		nr += item->region.nr_pages;
+		drop_demotion(x, item);
+	}
+	return nr;
+}
+
 /*
- * Fewer went down than was hoped for: promotions that have no room are dropped, the coldest
- * first; then demotions that counted on the places of these; and so on.
+ * Fewer went down than was hoped for: promotions that have no room are dropped, first those from
+ * the same tier, which leave no room below; then demotions that counted on the places of these;
+ * and so on.
  */
 static void trim(struct exchange_ctx *x, uint32_t first_up, uint32_t first_down, int64_t *nr_up,
 		 int64_t *nr_down)
 {
-	struct item *items = x->w->items;
 	int64_t room = x->limits.transient_room > 0 ? x->limits.transient_room : 0;
-	bool dropped;
 
-	do {
-		dropped = false;
-		for (uint32_t i = first_down; i > first_up && *nr_up - *nr_down > room; i--) {
-			*nr_up -= items[i - 1].region.nr_pages;
-			drop_promotion(x, &items[i - 1]);
-			dropped = true;
-		}
-		for (uint32_t i = x->w->nr_items; dropped && i > first_down; i--) {
-			if (x->w->accept[items[i - 1].dest] >= 0)
-				continue;
-			*nr_down -= items[i - 1].region.nr_pages;
-			drop_demotion(x, &items[i - 1]);
-		}
-	} while (dropped);
+	while (*nr_up - *nr_down > room) {
+		int64_t nr, excess = *nr_up - *nr_down - room;
+
+		nr = drop_promotions(x, first_up, first_down, excess, true);
+		nr += drop_promotions(x, first_up, first_down, excess - nr, false);
+		*nr_up -= nr;
+		*nr_down -= drop_demotions(x, first_down);
+	}
 }
 
 static int write_down(struct exchange_ctx *x)
@@ -860,7 +912,7 @@ static void say_why_not(struct exchange_ctx *x)
 		left_of_wanted -= wanted;
 		why_not[EMBER_WHY_NOT_QUOTA] += wanted;
 		n -= wanted;
-		if (!nr_victims)
+		if (!nr_victims || !x->ex.can_start)
 			why_not[EMBER_WHY_NOT_NO_ROOM] += n;
 		else if (r > coldest)
 			why_not[EMBER_WHY_NOT_GAP] += n;

@@ -40,6 +40,7 @@
  */
 #define BLOCK_ORDER PAGE_ALLOC_COSTLY_ORDER
 #define BLOCK_PAGES (1U << BLOCK_ORDER)
+#define LARGER_ORDER (BLOCK_ORDER + 3)
 
 /*
  * One call of the bulk allocator clears so many pages with preemption disabled (a
@@ -88,48 +89,59 @@ void ember_batch_free(struct ember_batch *batch)
 }
 
 /*
- * Pages of the node above its zones' @mark. Without reclaim an allocation may go down to
- * the min watermark, and whoever allocates next wakes kswapd; once awake, kswapd works
- * until the high one, so every page that is taken below that is a page that it reclaims.
- * What comes in exchange for pages that leave may take the low one for its floor: such a
- * node ends as it began, and nobody was woken. Free pages are counted with a small error
- * per CPU.
- *
- * Pages on this CPU's list count as well: they are not among the free ones, come first,
- * and are many after pages have left the node (up to the low watermark on each CPU). The
- * count may be another CPU's by the time it is used; that is off by one region at most.
+ * Free pages of the zone above @mark. Without reclaim an allocation may go down to the
+ * min watermark, and whoever allocates next wakes kswapd; once awake, kswapd works until
+ * the high one, so every page that is taken below that is a page that it reclaims. What
+ * comes in exchange for pages that leave may go down to the low one, above which nobody
+ * is woken: if its counterpart leaves, the node ends as it began. A raised watermark
+ * (boost) counts: it stands until kswapd has run. Free pages are counted with a small
+ * error per CPU, and two workers may see the same ones.
+ */
+static unsigned long zone_room(struct zone *zone, enum zone_watermarks mark)
+{
+	unsigned long kept = wmark_pages(zone, mark) + zone->lowmem_reserve[gfp_zone(DST_GFP)];
+	unsigned long free = zone_page_state(zone, NR_FREE_PAGES);
+
+	return free > kept ? free - kept : 0;
+}
+
+/*
+ * The same of a node, and what this CPU's lists hold, from which single pages are taken
+ * first: those are not among the free ones, and are many after pages have left the node
+ * (some thousands on one of 1 GiB). The lists of another CPU may be meant by the time
+ * it is used. They are freed when the zone's last memory goes offline; the window between
+ * the two reads here is the one that the kernel's own readers of these counts have.
  */
 static unsigned long room_on(int nid, enum zone_watermarks mark)
 {
-	unsigned long kept, free, room = 0;
+	unsigned long room = 0;
 
 	for (unsigned int i = 0; i <= gfp_zone(DST_GFP); i++) {
 		struct zone *zone = &NODE_DATA(nid)->node_zones[i];
 
-		if (!populated_zone(zone))
-			continue;
-		kept = wmark_pages(zone, mark) + zone->lowmem_reserve[gfp_zone(DST_GFP)];
-		free = zone_page_state(zone, NR_FREE_PAGES) +
-		       data_race(raw_cpu_ptr(zone->per_cpu_pageset)->count);
-		room += free > kept ? free - kept : 0;
+		if (populated_zone(zone))
+			room += zone_room(zone, mark) +
+				data_race(raw_cpu_ptr(zone->per_cpu_pageset)->count);
 	}
 	return room;
 }
 
 /*
- * Whether a block is free among movable pages. Where none is, the allocator would take
- * one from pages of another kind and, to fight fragmentation, raise the zone's
- * watermarks, which sets kswapd to work. Only a glance, without the zone's lock: a
- * wrong answer costs a slower way, or one such block.
+ * Whether blocks are at hand among the free movable pages of a zone with room for them.
+ * Where none are, the allocator would take them from pages of another kind and, to fight
+ * fragmentation, raise the zone's watermarks, which sets kswapd to work. The per-CPU
+ * list of blocks is filled by several at a time, so it must be a larger one. Only a
+ * glance, without the zone's lock: a wrong answer costs a slower way, or such a raise.
  */
-static bool block_on(int nid)
+static bool blocks_on(int nid, enum zone_watermarks mark)
 {
 	for (unsigned int i = 0; i <= gfp_zone(DST_GFP); i++) {
 		struct zone *zone = &NODE_DATA(nid)->node_zones[i];
 
-		if (!populated_zone(zone)) /* its lists are not even initialised */
+		/* without memory its lists are not even initialised */
+		if (!populated_zone(zone) || zone_room(zone, mark) < EMBER_REGION_PAGES)
 			continue;
-		for (unsigned int order = BLOCK_ORDER; order < NR_PAGE_ORDERS; order++)
+		for (unsigned int order = LARGER_ORDER; order < NR_PAGE_ORDERS; order++)
 			if (!data_race(list_empty(
 				    &zone->free_area[order].free_list[MIGRATE_MOVABLE])))
 				return true;
@@ -157,15 +169,16 @@ static void stock_spares(struct ember_batch *batch, unsigned int nr)
 	if (batch->nr_spare < nr)
 		nr = min_t(unsigned long, nr,
 			   batch->nr_spare + room_on(batch->look.nid, batch->floor));
-	while (batch->nr_spare + BLOCK_PAGES <= nr && block_on(batch->look.nid) &&
-	       stock_block(batch))
+	while (batch->nr_spare + BLOCK_PAGES <= nr &&
+	       blocks_on(batch->look.nid, batch->floor) && stock_block(batch))
 		;
 	while (batch->nr_spare < nr) {
-		some = min(nr, batch->nr_spare + BULK_PAGES);
-		have = ember_alloc_pages_bulk(DST_GFP, batch->look.nid, some, batch->spare);
-		if (have == batch->nr_spare)
+		some = min(nr - batch->nr_spare, BULK_PAGES);
+		have = ember_alloc_pages_bulk(DST_GFP, batch->look.nid, some,
+					      batch->spare + batch->nr_spare);
+		if (!have)
 			return;
-		batch->nr_spare = have;
+		batch->nr_spare += have;
 	}
 }
 

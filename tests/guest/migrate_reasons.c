@@ -513,11 +513,17 @@ static void no_memory(void)
 	expect(vmstat("pgscan_kswapd") == kswapd && vmstat("allocstall") == stalls,
 	       "pages that kswapd looked at, and waits for memory: want none, saw %lu and %lu",
 	       vmstat("pgscan_kswapd") - kswapd, vmstat("allocstall") - stalls);
+	ask(area + (nr - 512) * PAGE_BYTES, 512, (uint32_t)small, count);
+	expect(!count[EMBER_OUTCOME_MOVED], "and still full: want none of 512 moved, saw %zu",
+	       count[EMBER_OUTCOME_MOVED]);
 	ask_flags(area + (nr - 512) * PAGE_BYTES, 512, (uint32_t)small, EMBER_MIGRATE_EXCHANGE,
 		  count);
 	expect(count[EMBER_OUTCOME_MOVED] > 0,
 	       "in exchange for others: want some of 512 pages moved, saw %zu, and %zu no-memory",
 	       count[EMBER_OUTCOME_MOVED], count[EMBER_OUTCOME_NO_MEMORY]);
+	expect(vmstat("pgscan_kswapd") == kswapd && vmstat("allocstall") == stalls,
+	       "and nobody woken for it: want 0 pages, 0 waits, saw %lu, %lu",
+	       vmstat("pgscan_kswapd") - kswapd, vmstat("allocstall") - stalls);
 	expect(!area_check(area, nr, SEED), "contents: want 0 bad pages, saw %zu",
 	       area_check(area, nr, SEED));
 	munmap(area, nr * PAGE_BYTES);

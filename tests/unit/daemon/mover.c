@@ -7,6 +7,7 @@
 #include "check.h"
 
 #include <errno.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <sys/mman.h>
 #include <time.h>
@@ -41,6 +42,10 @@ int module_wait(struct ember_genl *genl, int timeout_ms, struct ember_genl_resul
 
 int module_open(struct ember_genl **ret, struct ember_genl_info *ret_info)
 {
+	static atomic_uint nr_opens;
+
+	if (break_every && ++nr_opens % 4 == 0)
+		return -ENOBUFS;
 	*ret = calloc(1, sizeof(**ret));
 	return *ret ? 0 : -ENOMEM;
 }
@@ -54,6 +59,8 @@ struct ember_genl *module_close(struct ember_genl *genl)
 int module_migrate(struct ember_genl *genl, uint64_t id, const struct ember_move *move,
 		   const struct ember_move_region *regions)
 {
+	if (break_every && id % 400 == 0)
+		genl->broken = true; /* on the way there */
 	if (genl->broken)
 		return -EIO;
 	if (id % 7 == 0)
@@ -161,9 +168,14 @@ static void *map_area(void)
 static void run_jobs(uint64_t fates[EMBER_NR_FATES])
 {
 	uint64_t start_ns = start_of_this_process();
-	struct ember_movers *movers = start();
+	unsigned int breaks = break_every;
+	struct ember_movers *movers;
 	void *area = map_area();
 	uint32_t nr = 0;
+
+	break_every = 0; /* not before there are movers */
+	movers = start();
+	break_every = breaks;
 
 	alarm(HANG_S);
 	for (unsigned int i = 0; i < NR_JOBS; i++) {
@@ -207,7 +219,8 @@ static void test_broken_connections_are_replaced(void **state)
 	run_jobs(fates);
 	break_every = 0;
 	assert_true(fates[EMBER_FATE_UNKNOWN] > 0);
-	assert_int_equal(fates[EMBER_FATE_FAILED], 0);
+	/* those with which one broke, or for which none could be opened */
+	assert_true(fates[EMBER_FATE_FAILED] > 0 && fates[EMBER_FATE_FAILED] < NR_JOBS / 20);
 }
 
 static void test_stop_while_all_is_under_way(void **state)

@@ -136,9 +136,12 @@ static void test_who_is_gone_leaves_its_place_to_the_next(void **state)
 /* Each of the two kinds: fault samples, and events that wait in a queue. */
 static void test_a_ring_that_never_empties(void **state)
 {
-	kernel.event = (struct ember_event){.type = EMBER_EVENT_FAULT, .tgid = getppid()};
+	kernel.event =
+	    (struct ember_event){.type = EMBER_EVENT_FAULT, .tgid = getppid(), .time_ns = 1234};
 	ember_follow_take_events(&engine);
 	assert_int_equal(kernel.nr_events, EMBER_MAX_FAULTS);
+	assert_int_equal(engine.processes.procs[0]->first_fault_ns,
+			 1234);            /* not the time of reading */
 	ember_follow_take_events(&engine); /* and on from there */
 	assert_int_equal(kernel.nr_events, 2 * EMBER_MAX_FAULTS);
 
