@@ -105,13 +105,6 @@ static unsigned long zone_room(struct zone *zone, enum zone_watermarks mark)
 	return free > kept ? free - kept : 0;
 }
 
-/*
- * The same of a node, and what this CPU's lists hold, from which single pages are taken
- * first: those are not among the free ones, and are many after pages have left the node
- * (some thousands on one of 1 GiB). The lists of another CPU may be meant by the time
- * it is used. They are freed when the zone's last memory goes offline; the window between
- * the two reads here is the one that the kernel's own readers of these counts have.
- */
 static unsigned long room_on(int nid, enum zone_watermarks mark)
 {
 	unsigned long room = 0;
@@ -120,10 +113,29 @@ static unsigned long room_on(int nid, enum zone_watermarks mark)
 		struct zone *zone = &NODE_DATA(nid)->node_zones[i];
 
 		if (populated_zone(zone))
-			room += zone_room(zone, mark) +
-				data_race(raw_cpu_ptr(zone->per_cpu_pageset)->count);
+			room += zone_room(zone, mark);
 	}
 	return room;
+}
+
+/*
+ * Whether this CPU's list of single pages has one of the zone that is tried first. Such
+ * pages are not among the free ones, may be taken whatever the marks, and are many
+ * after pages have left the node (some thousands on one of 1 GiB). The list of another CPU
+ * may be meant by the time it is used: then a few pages come from below the mark. Lists
+ * are freed when the zone's last memory goes offline; the window between the two reads
+ * here is the one that the kernel's own readers of these lists have.
+ */
+static bool listed_on(int nid)
+{
+	for (int i = gfp_zone(DST_GFP); i >= 0; i--) {
+		struct zone *zone = &NODE_DATA(nid)->node_zones[i];
+
+		if (populated_zone(zone))
+			return !data_race(list_empty(
+				&raw_cpu_ptr(zone->per_cpu_pageset)->lists[MIGRATE_MOVABLE]));
+	}
+	return false;
 }
 
 /*
@@ -162,13 +174,12 @@ static bool stock_block(struct ember_batch *batch)
 	return true;
 }
 
-static void stock_spares(struct ember_batch *batch, unsigned int nr)
+/* Pages above the mark. */
+static void stock_free(struct ember_batch *batch, unsigned int nr)
 {
 	unsigned int some, have;
 
-	if (batch->nr_spare < nr)
-		nr = min_t(unsigned long, nr,
-			   batch->nr_spare + room_on(batch->look.nid, batch->floor));
+	nr = min_t(unsigned long, nr, batch->nr_spare + room_on(batch->look.nid, batch->floor));
 	while (batch->nr_spare + BLOCK_PAGES <= nr &&
 	       blocks_on(batch->look.nid, batch->floor) && stock_block(batch))
 		;
@@ -180,6 +191,25 @@ static void stock_spares(struct ember_batch *batch, unsigned int nr)
 			return;
 		batch->nr_spare += have;
 	}
+}
+
+/* One by one: a larger request would fill the list up from below the mark. */
+static void stock_listed(struct ember_batch *batch, unsigned int nr)
+{
+	while (batch->nr_spare < nr && listed_on(batch->look.nid)) {
+		struct page *page = alloc_pages_node(batch->look.nid, DST_GFP, 0);
+
+		if (!page)
+			return;
+		batch->spare[batch->nr_spare++] = page;
+	}
+}
+
+static void stock_spares(struct ember_batch *batch, unsigned int nr)
+{
+	if (batch->nr_spare < nr)
+		stock_free(batch, nr);
+	stock_listed(batch, nr);
 }
 
 /* The outcome of a page that needs no further look. */

@@ -516,10 +516,11 @@ static void no_memory(void)
 	ask(area + (nr - 512) * PAGE_BYTES, 512, (uint32_t)small, count);
 	expect(!count[EMBER_OUTCOME_MOVED], "and still full: want none of 512 moved, saw %zu",
 	       count[EMBER_OUTCOME_MOVED]);
+	ask(area, 4096, (uint32_t)!small, count);
 	ask_flags(area + (nr - 512) * PAGE_BYTES, 512, (uint32_t)small, EMBER_MIGRATE_EXCHANGE,
 		  count);
 	expect(count[EMBER_OUTCOME_MOVED] > 0,
-	       "in exchange for others: want some of 512 pages moved, saw %zu, and %zu no-memory",
+	       "in exchange for 4096: want some of 512 pages moved, saw %zu, and %zu no-memory",
 	       count[EMBER_OUTCOME_MOVED], count[EMBER_OUTCOME_NO_MEMORY]);
 	expect(vmstat("pgscan_kswapd") == kswapd && vmstat("allocstall") == stalls,
 	       "and nobody woken for it: want 0 pages, 0 waits, saw %lu, %lu",
