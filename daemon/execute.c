@@ -17,6 +17,7 @@ struct walk {
 	uint32_t next[EMBER_NR_DIRECTIONS];
 	uint32_t end[EMBER_NR_DIRECTIONS];
 	int64_t room[EMBER_MAX_NODES];
+	int64_t reserve[EMBER_MAX_NODES];                    /* the rest of what is free */
 	int64_t freed[EMBER_NR_DIRECTIONS][EMBER_MAX_NODES]; /* part of room, by whom */
 };
 
@@ -64,20 +65,36 @@ static void take_step(struct walk *w, enum ember_direction d, uint32_t *ret)
 	}
 }
 
+/* Let pages pass through what is kept free where the next promotion goes. */
+static bool open_reserve(struct walk *w)
+{
+	uint8_t dest;
+
+	if (at_end(w, EMBER_PROMOTE))
+		return false;
+	dest = w->plan->moves[w->next[EMBER_PROMOTE]].dest;
+	w->room[dest] += w->reserve[dest];
+	w->reserve[dest] = 0;
+	return fits(w, EMBER_PROMOTE);
+}
+
 /*
- * Promotions first, as far as there is room: hot pages arrive soonest, and the slower node, which
- * may be full, gets room before it is sent anything. Where neither lane fits, the next demotion
- * tries its luck: the mover refuses pages for which there is no room.
+ * Promotions as far as there is room, then the demotion that makes some. Where the slower node is
+ * full, it is the first promotions that make room, out of the reserve: not sooner, for it also
+ * covers what is freed and not yet to be had (per-CPU lists). Where neither lane fits even then,
+ * the next demotion tries its luck: the mover refuses pages for which there is no room.
  */
-static enum ember_direction next_lane(const struct walk *w)
+static enum ember_direction next_lane(struct walk *w)
 {
 	if (fits(w, EMBER_PROMOTE) || at_end(w, EMBER_DEMOTE))
 		return EMBER_PROMOTE;
-	return EMBER_DEMOTE;
+	if (fits(w, EMBER_DEMOTE))
+		return EMBER_DEMOTE;
+	return open_reserve(w) ? EMBER_PROMOTE : EMBER_DEMOTE;
 }
 
-void ember_execute_barriers(const struct ember_plan *plan,
-			    const uint64_t room_bytes[EMBER_MAX_NODES], uint32_t *ret)
+void ember_execute_barriers(const struct ember_plan *plan, const struct ember_execute_room *room,
+			    uint32_t *ret)
 {
 	uint32_t nr = plan->nr_moves, nr_demotions = 0;
 	struct walk w = {.plan = plan};
@@ -87,8 +104,10 @@ void ember_execute_barriers(const struct ember_plan *plan,
 	w.end[EMBER_DEMOTE] = nr_demotions;
 	w.first[EMBER_PROMOTE] = w.next[EMBER_PROMOTE] = nr_demotions;
 	w.end[EMBER_PROMOTE] = nr;
-	for (int n = 0; n < EMBER_MAX_NODES; n++)
-		w.room[n] = room_bytes[n];
+	for (int n = 0; n < EMBER_MAX_NODES; n++) {
+		w.room[n] = room->bytes[n];
+		w.reserve[n] = room->reserve_bytes[n];
+	}
 	while (!at_end(&w, EMBER_PROMOTE) || !at_end(&w, EMBER_DEMOTE))
 		take_step(&w, next_lane(&w), ret);
 }
@@ -132,7 +151,7 @@ static int make_jobs(const struct ember_plan *plan, struct ember_job_list *ret)
 }
 
 int ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
-		       const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
+		       const struct ember_execute_room *room, struct ember_movers *movers,
 		       struct ember_account *account)
 {
 	_cleanup_free_ uint32_t *barriers = calloc(plan->nr_moves + 1, sizeof(*barriers));
@@ -141,7 +160,7 @@ int ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_pr
 
 	if (!barriers || make_jobs(plan, &jobs) < 0)
 		return -ENOMEM;
-	ember_execute_barriers(plan, room_bytes, barriers);
+	ember_execute_barriers(plan, room, barriers);
 	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
 		before[d] = ember_movers_nr_submitted(movers, d);
 	for (uint32_t i = 0; i < plan->nr_moves; i++) {

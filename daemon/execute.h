@@ -15,20 +15,26 @@
 #include "mover.h"
 #include "plan.h"
 
+/* What is free on each node above its watermark. */
+struct ember_execute_room {
+	uint64_t bytes[EMBER_MAX_NODES];         /* above the reserve */
+	uint64_t reserve_bytes[EMBER_MAX_NODES]; /* of the reserve: where nothing else helps */
+};
+
 /*
  * For each move of @plan in order: how many of the plan's moves of the other direction must be done
- * before it may start. @room_bytes: what is free on each node. There is always an order in which
- * all moves can start. @ret: nr_moves numbers. Pure.
+ * before it may start. There is always an order in which all moves can start. @ret: nr_moves
+ * numbers. Pure.
  */
-void ember_execute_barriers(const struct ember_plan *plan,
-			    const uint64_t room_bytes[EMBER_MAX_NODES], uint32_t *ret);
+void ember_execute_barriers(const struct ember_plan *plan, const struct ember_execute_room *room,
+			    uint32_t *ret);
 
 /*
  * Submit all moves of @plan and enter them in the books. @procs: those the plan was made of.
  * 0, or -ENOMEM: then nothing was submitted.
  */
 int ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_proc *procs,
-		       const uint64_t room_bytes[EMBER_MAX_NODES], struct ember_movers *movers,
+		       const struct ember_execute_room *room, struct ember_movers *movers,
 		       struct ember_account *account);
 
 #endif /* EMBER_EXECUTE_H */

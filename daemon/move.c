@@ -119,17 +119,20 @@ static bool make_plan(struct ember_engine *e, struct ember_plan_limits *limits)
 
 static void execute(struct ember_engine *e, const struct ember_plan_limits *limits)
 {
-	uint64_t room[EMBER_MAX_NODES] = {};
+	struct ember_execute_room room = {};
 
 	if (e->config.observe_only || !e->plan.nr_moves)
 		return;
 	for (int node = 0; node < EMBER_MAX_NODES; node++) {
 		const struct ember_node *n = &e->topo.nodes[node];
-		uint64_t kept = n->high_watermark_bytes + limits->inflight_bytes[node];
+		uint64_t kept = n->high_watermark_bytes + limits->inflight_bytes[node], free;
 
-		room[node] = n->has_memory && n->free_bytes > kept ? n->free_bytes - kept : 0;
+		free = n->has_memory && n->free_bytes > kept ? n->free_bytes - kept : 0;
+		room.reserve_bytes[node] =
+		    free < limits->reserve_bytes[node] ? free : limits->reserve_bytes[node];
+		room.bytes[node] = free - room.reserve_bytes[node];
 	}
-	if (ember_execute_plan(&e->plan, e->plan_procs, room, e->movers, &e->account) < 0) {
+	if (ember_execute_plan(&e->plan, e->plan_procs, &room, e->movers, &e->account) < 0) {
 		log_warning("no memory for moves, the plan is dropped");
 		return;
 	}

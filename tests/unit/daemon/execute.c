@@ -16,8 +16,9 @@ struct move_spec {
 };
 
 static void barriers(const struct move_spec *specs, uint32_t nr,
-		     const uint64_t room[EMBER_MAX_NODES], uint32_t *ret)
+		     const uint64_t room[EMBER_MAX_NODES], uint64_t reserve, uint32_t *ret)
 {
+	struct ember_execute_room given = {.reserve_bytes = {reserve}}; /* of node 0 */
 	struct ember_move moves[8] = {};
 	struct ember_move_region regions[8] = {};
 	struct ember_plan plan = {
@@ -32,7 +33,8 @@ static void barriers(const struct move_spec *specs, uint32_t nr,
 		regions[i].src = specs[i].src;
 		regions[i].nr_pages = specs[i].nr_pages;
 	}
-	ember_execute_barriers(&plan, room, ret);
+	memcpy(given.bytes, room, sizeof(given.bytes));
+	ember_execute_barriers(&plan, &given, ret);
 }
 
 /*
@@ -49,19 +51,19 @@ static void test_promotions_wait(void **state)
 	uint32_t ret[8];
 
 	(void)state;
-	barriers(swap, NR(swap), room, ret);
+	barriers(swap, NR(swap), room, 0, ret);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(ret[i], 0);
 	assert_int_equal(ret[3], 1);
 	assert_int_equal(ret[4], 2);
 	assert_int_equal(ret[5], 3);
 	room[0] = 60 * PAGE; /* there is room for the first */
-	barriers(swap, NR(swap), room, ret);
+	barriers(swap, NR(swap), room, 0, ret);
 	assert_int_equal(ret[3], 0);
 	assert_int_equal(ret[4], 1);
 	assert_int_equal(ret[5], 2);
 	room[0] = 1000 * PAGE;
-	barriers(swap, NR(swap), room, ret);
+	barriers(swap, NR(swap), room, 0, ret);
 	assert_int_equal(ret[5], 0);
 }
 
@@ -77,13 +79,20 @@ static void test_demotions_wait(void **state)
 	uint32_t ret[8];
 
 	(void)state;
-	barriers(swap, NR(swap), room, ret);
+	barriers(swap, NR(swap), room, 0, ret);
 	assert_memory_equal(ret, one_by_one, sizeof(one_by_one));
 	room[0] = 200 * PAGE;
-	barriers(swap, NR(swap), room, ret);
+	barriers(swap, NR(swap), room, 0, ret);
 	assert_true(ret[0] >= 1 && ret[3] == 0 && ret[4] == 0 && ret[5] == 1);
+	room[0] = 0; /* through the reserve, if nothing else helps */
+	barriers(swap, NR(swap), room, 150 * PAGE, ret);
+	assert_memory_equal(ret, one_by_one, sizeof(one_by_one));
+	room[1] = 300 * PAGE;
+	barriers(swap, NR(swap), room, 150 * PAGE, ret);
+	assert_true(!ret[0] && !ret[1] && !ret[2] && ret[3] == 1 && ret[4] == 2 && ret[5] == 3);
+	room[0] = 200 * PAGE;
 	room[1] = 100 * PAGE; /* one may go at once */
-	barriers(swap, NR(swap), room, ret);
+	barriers(swap, NR(swap), room, 0, ret);
 	assert_int_equal(ret[0], 0);
 	assert_true(ret[1] >= 1);
 }
@@ -108,7 +117,7 @@ static void test_lanes_never_block_each_other(void **state)
 						      (seed >> 8) % 500};
 			room[i % 4] = (uint64_t)(seed % 800) * PAGE;
 		}
-		barriers(specs, 8, room, ret);
+		barriers(specs, 8, room, seed % 3 * 100 * PAGE, ret);
 		for (bool moved = true; moved;) {
 			moved = false;
 			for (; down < nr_down && ret[down] <= up; down++)
@@ -133,12 +142,12 @@ static void test_barriers_of_other_nodes(void **state)
 	uint32_t ret[8];
 
 	(void)state;
-	barriers(specs, NR(specs), room, ret);
+	barriers(specs, NR(specs), room, 0, ret);
 	assert_int_equal(ret[3], 3); /* the third is the one that helps */
 	assert_int_equal(ret[4], 3); /* counted with those before */
 	/* more is wanted than is given up: wait for all, and not for more than there are */
-	barriers(specs, 2, room, ret);
-	barriers(&specs[3], 1, room, ret);
+	barriers(specs, 2, room, 0, ret);
+	barriers(&specs[3], 1, room, 0, ret);
 	assert_int_equal(ret[0], 0);
 }
 
