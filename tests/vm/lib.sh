@@ -33,6 +33,7 @@ host_packages() {
 		mmdebstrap /usr/bin/mmdebstrap
 		e2fsprogs /sbin/mke2fs
 		cpio /usr/bin/cpio
+		xz-utils /usr/bin/xz
 		gcc /usr/bin/gcc
 		libc6-dev /usr/include/stdio.h
 		make /usr/bin/make
