@@ -245,7 +245,6 @@ struct zone {
 	unsigned int node;
 	uint64_t free;
 	uint64_t high;
-	uint64_t boost;      /* part of high for as long as kswapd has not fought fragmentation */
 	uint64_t protection; /* kept from allocations that a higher zone could serve, as ours */
 };
 
@@ -274,12 +273,8 @@ static void read_zone_line(struct zone *z, const char *line)
 {
 	/* "high:" with a colon belongs to the per-CPU lists */
 	if (sscanf(line, " pages free %" SCNu64, &z->free) == 1 ||
-	    sscanf(line, " boost %" SCNu64, &z->boost) == 1)
+	    sscanf(line, " high %" SCNu64, &z->high) == 1)
 		return;
-	if (sscanf(line, " high %" SCNu64, &z->high) == 1) {
-		z->high -= z->boost < z->high ? z->boost : z->high;
-		return;
-	}
 	if (strstr(line, "protection: ("))
 		z->protection = largest_in(line);
 }

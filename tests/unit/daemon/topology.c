@@ -248,8 +248,7 @@ static void test_refresh(void **state)
 				    "        protection: (0, 20, 30, 30)\n"
 				    "Node 0, zone DMA32\n  pages free     12\n        high     9\n"
 				    "        protection: (0, 0, 5, 5)\n"
-				    "Node 0, zone Normal\n  pages free     2\n        boost    4\n"
-				    "        high     11\n"
+				    "Node 0, zone Normal\n  pages free     2\n        high     7\n"
 				    "        protection: (0, 0, 0, 0)\n");
 	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
 	assert_int_equal(t.nodes[0].capacity_bytes, 1000 * 1024);
