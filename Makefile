@@ -256,7 +256,7 @@ $(foreach k,$(KVER),$(eval $(call headers_of_kernel,$(k))))
 
 ##@ Test
 .PHONY: test test-long demo unit unit-build unit-sanitize check format vm clean clean-cache
-test: ## all tests: checks, unit tests, then the guest tests on both kernels (about 15 minutes)
+test: ## all tests: checks, unit tests, then the guest tests on both kernels (20 to 30 minutes on two cores)
 	tests/run
 
 test-long: ## the long forms (hours); resumable: what has passed for these sources is not run again

@@ -62,6 +62,11 @@ void ember_cadence_set(struct ember_cadence *c, const struct ember_cadence_param
 		c->params.full_every = DEFAULT_FULL_EVERY;
 }
 
+static bool is_settled(const struct ember_cadence *c)
+{
+	return c->nr_settled >= SETTLED_PLANS;
+}
+
 /* Not while one is under way, and only when the last one is paid for. */
 static bool may_begin_ladder(const struct ember_cadence *c)
 {
@@ -100,7 +105,6 @@ static void learn(struct ember_cadence *c, const struct ember_cadence_obs *obs)
 		c->scan_wall_ns = average(c->scan_wall_ns, obs->scan_ns);
 	if (obs->planned) {
 		c->nr_settled = obs->settled ? c->nr_settled + 1 : 0;
-		c->settled = c->nr_settled >= SETTLED_PLANS;
 		adapt_window(c, obs->threshold_level);
 	}
 }
@@ -125,7 +129,7 @@ static uint64_t period(const struct ember_cadence *c, uint64_t scans, unsigned i
 
 static unsigned int budget_times(const struct ember_cadence *c)
 {
-	return c->settled ? 1 : BUSY_BUDGET;
+	return is_settled(c) ? 1 : BUSY_BUDGET;
 }
 
 /* Is the window about as long as the time between scans would be? */
@@ -140,7 +144,7 @@ static uint8_t plan_readings(const struct ember_cadence *c)
 	uint64_t scans = affordable(c, BUSY_BUDGET), fit = c->params.period_ns / c->window_ns;
 	uint64_t readings;
 
-	if (c->settled || one_scan_per_period(c))
+	if (is_settled(c) || one_scan_per_period(c))
 		return 1;
 	readings = scans > 2 ? scans - 1 : 1;
 	if (readings >= fit)
@@ -162,7 +166,6 @@ static void begin_ladder_if_wanted(struct ember_cadence *c)
 	if (!c->ladder_wanted || !may_begin_ladder(c))
 		return;
 	c->ladder_wanted = false;
-	c->settled = false;
 	c->nr_settled = 0;
 	c->warm = 0;
 	c->opened = false;

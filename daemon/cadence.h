@@ -64,7 +64,6 @@ struct ember_cadence {
 	uint8_t warm; /* next step of the ladder */
 	uint8_t left; /* readings left in this period */
 	bool opened;  /* the window is open: the next scan reads */
-	bool settled;
 };
 
 void ember_cadence_init(struct ember_cadence *c, const struct ember_cadence_params *params);

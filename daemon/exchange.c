@@ -94,19 +94,18 @@ struct ember_exchange ember_exchange_find(const uint64_t candidates[EMBER_RANKS]
 	const struct walk hottest = walk_from(candidates, EMBER_RANKS - 1, -1);
 	const struct walk coldest = walk_from(victims, 0, 1);
 	struct walk up = hottest, down = coldest, wish_up = hottest, wish_down = coldest;
-	const bool can_start =
-	    l->transient_room > 0 || l->lower_room > (uint64_t)-l->transient_room;
 	uint64_t max_down = min_u64(l->budget_down, total(victims));
 	uint64_t fillable = above_zero(l->room - (int64_t)l->slack);
-	struct ember_exchange ex = {0};
+	struct ember_exchange ex = {.can_start = l->transient_room > 0 ||
+						 l->lower_room > (uint64_t)-l->transient_room};
 	uint64_t filled, swapped, owed;
 
 	ex.nr_wanted = fill(&wish_up, fillable);
-	ex.can_start = can_start;
-	ex.nr_wanted += can_start ? swap_pairs(&wish_up, &wish_down, UINT64_MAX) : 0;
+	ex.nr_wanted += ex.can_start ? swap_pairs(&wish_up, &wish_down, UINT64_MAX) : 0;
 
 	filled = fill(&up, min_u64(fillable, l->budget_up));
-	swapped = can_start ? swap_pairs(&up, &down, min_u64(l->budget_up - filled, max_down)) : 0;
+	swapped =
+	    ex.can_start ? swap_pairs(&up, &down, min_u64(l->budget_up - filled, max_down)) : 0;
 	/* below its watermark a node gives two for one; what is sent from above it passes on */
 	owed = min_u64(above_zero(-l->transient_room), swapped);
 	owed += min_u64(above_zero(-l->room), l->demand);

@@ -21,11 +21,6 @@ struct walk {
 	int64_t freed[EMBER_NR_DIRECTIONS][EMBER_MAX_NODES]; /* part of room, by whom */
 };
 
-static enum ember_direction other(enum ember_direction d)
-{
-	return d == EMBER_PROMOTE ? EMBER_DEMOTE : EMBER_PROMOTE;
-}
-
 static bool at_end(const struct walk *w, enum ember_direction d)
 {
 	return w->next[d] == w->end[d];
@@ -43,7 +38,7 @@ static bool owes_room(const struct walk *w, enum ember_direction d)
 {
 	const struct ember_move *move = &w->plan->moves[w->next[d]];
 
-	return w->room[move->dest] - w->freed[other(d)][move->dest] <
+	return w->room[move->dest] - w->freed[ember_opposite(d)][move->dest] <
 	       (int64_t)(move->nr_pages * PAGE_BYTES);
 }
 
@@ -52,7 +47,8 @@ static void take_step(struct walk *w, enum ember_direction d, uint32_t *ret)
 	uint32_t i = w->next[d], before = i > w->first[d] ? ret[i - 1] : 0;
 	const struct ember_move *move = &w->plan->moves[i];
 
-	ret[i] = owes_room(w, d) ? w->next[other(d)] - w->first[other(d)] : before;
+	ret[i] =
+	    owes_room(w, d) ? w->next[ember_opposite(d)] - w->first[ember_opposite(d)] : before;
 	w->next[d]++;
 	w->room[move->dest] -= move->nr_pages * PAGE_BYTES;
 	for (uint32_t k = 0; k < move->nr_regions; k++) {
@@ -167,7 +163,7 @@ int ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_pr
 		struct ember_job *job = ember_job_pop(&jobs);
 
 		if (barriers[i])
-			job->after = before[other(job->move.direction)] + barriers[i];
+			job->after = before[ember_opposite(job->move.direction)] + barriers[i];
 		ember_account_submitted(account, procs[job->move.proc].regions, &job->move,
 					job->regions);
 		ember_movers_submit(movers, job);

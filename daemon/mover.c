@@ -87,7 +87,6 @@ static enum ember_fate fate_of_refusal(int error)
 		return EMBER_FATE_GONE;
 	case -EPERM:
 	case -ENODEV:
-	case -ENOENT: /* the family: the module is not loaded */
 		return EMBER_FATE_DENIED;
 	case -ECANCELED:
 		return EMBER_FATE_CANCELLED;
@@ -199,7 +198,7 @@ static void run_move_pages(struct lane *lane, struct ember_job *job)
 /* May the first job of the queue start? Under the lock. */
 static bool ready(const struct lane *lane)
 {
-	const struct lane *other = &lane->movers->lanes[lane->direction == EMBER_DEMOTE];
+	const struct lane *other = &lane->movers->lanes[ember_opposite(lane->direction)];
 
 	return lane->queue.nr && lane->queue.first->after <= other->nr_done;
 }

@@ -18,6 +18,11 @@
 
 enum ember_direction { EMBER_DEMOTE, EMBER_PROMOTE, EMBER_NR_DIRECTIONS };
 
+static inline enum ember_direction ember_opposite(enum ember_direction direction)
+{
+	return direction == EMBER_PROMOTE ? EMBER_DEMOTE : EMBER_PROMOTE;
+}
+
 enum ember_mover {
 	EMBER_MOVER_MODULE,      /* exclusive anonymous base pages */
 	EMBER_MOVER_MOVE_PAGES,  /* huge pages, file, shmem */

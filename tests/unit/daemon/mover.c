@@ -134,8 +134,7 @@ static struct ember_movers *start(void)
 /* As in a plan: each job waits for those of the other direction that were submitted before it. */
 static void submit(struct ember_movers *movers, struct ember_job *job)
 {
-	job->after = ember_movers_nr_submitted(
-	    movers, job->move.direction == EMBER_PROMOTE ? EMBER_DEMOTE : EMBER_PROMOTE);
+	job->after = ember_movers_nr_submitted(movers, ember_opposite(job->move.direction));
 	ember_movers_submit(movers, job);
 }
 
