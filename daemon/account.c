@@ -88,6 +88,7 @@ static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, 
 		break;
 	case EMBER_FATE_BUSY:
 	case EMBER_FATE_FAILED:
+	case EMBER_FATE_NO_MEMORY: /* the node was fuller than the plan thought */
 		ember_cooldown_refused(cd, &move->id, addr, false, now_ns);
 		break;
 	default:

@@ -164,6 +164,7 @@ int ember_execute_plan(const struct ember_plan *plan, const struct ember_plan_pr
 
 		if (barriers[i])
 			job->after = before[ember_opposite(job->move.direction)] + barriers[i];
+		job->floor_bytes = room->floor_bytes[job->move.dest];
 		ember_account_submitted(account, procs[job->move.proc].regions, &job->move,
 					job->regions);
 		ember_movers_submit(movers, job);

@@ -19,6 +19,7 @@
 struct ember_execute_room {
 	uint64_t bytes[EMBER_MAX_NODES];         /* above the reserve */
 	uint64_t reserve_bytes[EMBER_MAX_NODES]; /* of the reserve: where nothing else helps */
+	uint64_t floor_bytes[EMBER_MAX_NODES];   /* the watermark itself, not free room */
 };
 
 /*

@@ -13,6 +13,7 @@ struct ember_job {
 	struct ember_job *next; /* of the queue that owns it */
 	struct ember_move move; /* first_region is 0: regions are the job's own */
 	uint64_t after; /* do not start before that many jobs of the other direction are done */
+	uint64_t floor_bytes; /* of the destination: stays free, or its kswapd has work */
 	/* filled by the mover */
 	struct ember_fate_run *runs;
 	size_t nr_runs;

@@ -128,6 +128,7 @@ static void execute(struct ember_engine *e, const struct ember_plan_limits *limi
 		uint64_t kept = n->high_watermark_bytes + limits->inflight_bytes[node], free;
 
 		free = n->has_memory && n->free_bytes > kept ? n->free_bytes - kept : 0;
+		room.floor_bytes[node] = n->high_watermark_bytes;
 		room.reserve_bytes[node] =
 		    free < limits->reserve_bytes[node] ? free : limits->reserve_bytes[node];
 		room.bytes[node] = free - room.reserve_bytes[node];

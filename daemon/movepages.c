@@ -16,6 +16,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "topology.h"
 #include "util/cleanup.h"
 
 /* linux/mempolicy.h */
@@ -111,6 +112,29 @@ static int try_move(const struct ember_move *move, const struct ember_move_regio
 	return tried;
 }
 
+/*
+ * May all that lies elsewhere come without the node's free pages falling below its floor? The call
+ * allocates with the right to wake kswapd, which then reclaims pages of whomever
+ * (GFP_HIGHUSER_MOVABLE of mm/migrate.c: alloc_migration_target()), and pages in the lists of other
+ * CPUs do not help it. The floor is the high watermark, kswapd wakes below the low one: what others
+ * take meanwhile, and the rest of a large folio of which only a part was selected, fit between the
+ * two.
+ */
+static bool fits(const struct ember_move *move, const struct ember_move_region *region,
+		 const int place[EMBER_REGION_PAGES], uint64_t floor_bytes)
+{
+	uint64_t free_bytes, needed_bytes = 0;
+
+	for (unsigned int page = 0; page < EMBER_REGION_PAGES; page++)
+		if (selected(region, page) && place[page] >= 0 && place[page] != move->dest)
+			needed_bytes += 4096;
+	if (!needed_bytes)
+		return true;
+	if (ember_topology_read_free("/sys", move->dest, &free_bytes) < 0)
+		return false; /* it is offline since */
+	return free_bytes >= floor_bytes && free_bytes - floor_bytes >= needed_bytes;
+}
+
 static void settle(const struct ember_move *move, const struct ember_move_region *region,
 		   const int before[EMBER_REGION_PAGES], const int after[EMBER_REGION_PAGES],
 		   enum ember_fate fate[EMBER_REGION_PAGES])
@@ -152,8 +176,26 @@ static enum ember_fate fate_of_errno(int error)
 	}
 }
 
+/* All calls that it takes. The pages tried in the last one, or -errno. */
+static int try_until_done(const struct ember_move *move, const struct ember_move_region *region,
+			  int place[EMBER_REGION_PAGES], enum ember_fate fate[EMBER_REGION_PAGES])
+{
+	/*
+	 * The first address alone: if a huge page maps the region, this moves all of it, and more
+	 * addresses of the same huge page would be refused and end the batch.
+	 */
+	int r = try_move(move, region, place, fate, 1);
+
+	for (int calls = 1; r > 0 && calls < MAX_CALLS; calls++) {
+		if (query(move->id.tgid, region, place) < 0)
+			break;
+		r = try_move(move, region, place, fate, EMBER_REGION_PAGES);
+	}
+	return r;
+}
+
 static void move_region(const struct ember_move *move, const struct ember_move_region *region,
-			enum ember_fate fate[EMBER_REGION_PAGES])
+			uint64_t floor_bytes, enum ember_fate fate[EMBER_REGION_PAGES])
 {
 	int before[EMBER_REGION_PAGES] = {}, place[EMBER_REGION_PAGES] = {};
 	int r = query(move->id.tgid, region, before);
@@ -163,16 +205,8 @@ static void move_region(const struct ember_move *move, const struct ember_move_r
 		return;
 	for (unsigned int page = 0; page < EMBER_REGION_PAGES; page++)
 		place[page] = before[page];
-	/*
-	 * The first address alone: if a huge page maps the region, this moves all of it, and more
-	 * addresses of the same huge page would be refused and end the batch.
-	 */
-	r = try_move(move, region, place, fate, 1);
-	for (int calls = 1; r > 0 && calls < MAX_CALLS; calls++) {
-		if (query(move->id.tgid, region, place) < 0)
-			break;
-		r = try_move(move, region, place, fate, EMBER_REGION_PAGES);
-	}
+	r = fits(move, region, place, floor_bytes) ? try_until_done(move, region, place, fate)
+						   : -ENOMEM;
 	if (r < 0)
 		fill(region, fate, fate_of_errno(r));
 	if (query(move->id.tgid, region, place) == 0)
@@ -228,7 +262,7 @@ static bool same_process(const struct ember_proc_id *id)
 }
 
 int ember_movepages_run(const struct ember_move *move, const struct ember_move_region *regions,
-			struct ember_fate_run **ret_runs, size_t *ret_nr_runs)
+			uint64_t floor_bytes, struct ember_fate_run **ret_runs, size_t *ret_nr_runs)
 {
 	enum ember_fate fate[EMBER_REGION_PAGES];
 	struct ember_fate_run *runs = calloc(move->nr_pages, sizeof(*runs));
@@ -238,7 +272,7 @@ int ember_movepages_run(const struct ember_move *move, const struct ember_move_r
 		return -ENOMEM;
 	for (uint32_t i = 0; i < move->nr_regions; i++) {
 		if (same_process(&move->id))
-			move_region(move, &regions[i], fate);
+			move_region(move, &regions[i], floor_bytes, fate);
 		else
 			fill(&regions[i], fate, EMBER_FATE_GONE);
 		append(&regions[i], fate, runs, &nr);

@@ -188,7 +188,8 @@ static void run_move_pages(struct lane *lane, struct ember_job *job)
 	uint64_t start = now_ns();
 
 	/* Out of memory: no runs, and the books say "unknown" for every page. */
-	if (ember_movepages_run(&job->move, job->regions, &job->runs, &job->nr_runs) < 0)
+	if (ember_movepages_run(&job->move, job->regions, job->floor_bytes, &job->runs,
+				&job->nr_runs) < 0)
 		log_warning(
 		    "no memory for the result of a move: its pages are not counted as moved");
 	job->time_ns = now_ns() - start;

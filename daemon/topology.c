@@ -504,6 +504,17 @@ int ember_topology_read(const char *sys_root, const char *proc_root,
 	return 0;
 }
 
+int ember_topology_read_free(const char *sys_root, unsigned int node, uint64_t *ret_bytes)
+{
+	struct ember_node n;
+	int r = read_meminfo(sys_root, node, &n);
+
+	if (r < 0)
+		return r;
+	*ret_bytes = n.free_bytes;
+	return 0;
+}
+
 int ember_topology_refresh(const char *sys_root, const char *proc_root, struct ember_topology *topo)
 {
 	for (uint16_t left = topo->memory_nodes; left; left &= left - 1) {

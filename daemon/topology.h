@@ -81,6 +81,9 @@ int ember_topology_read(const char *sys_root, const char *proc_root,
 			const struct ember_tier_override *overrides, size_t nr_overrides,
 			struct ember_topology *ret);
 
+/* What is free on one node now, all its zones together. 0, or the error of reading. */
+int ember_topology_read_free(const char *sys_root, unsigned int node, uint64_t *ret_bytes);
+
 /* Only what changes all the time: capacity, free, watermarks. */
 int ember_topology_refresh(const char *sys_root, const char *proc_root,
 			   struct ember_topology *topo);

@@ -13,8 +13,8 @@ import time
 
 import emberd
 
-TURNS = 3
-SECONDS = 30
+TURNS = 5
+SECONDS = 40
 SETTLE_S = 150
 BOOT_S = 30  # services that are still starting would count as busy without ember
 LIMIT = 0.05  # of one CPU
