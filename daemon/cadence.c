@@ -13,7 +13,7 @@
 
 /* While much is out of place: so many readings in a period, for so many times the budget. */
 #define BUSY_READINGS 6
-#define BUSY_BUDGET 10
+#define BUSY_BUDGET 15
 
 /*
  * So many plans in a row find next to nothing to do before the period is stretched to the budget:
@@ -152,7 +152,7 @@ static uint8_t plan_readings(const struct ember_cadence *c)
 	return clamp_u64(readings, 1, BUSY_READINGS);
 }
 
-/* What a ladder costs, at ten times the budget: before that much time there is not another. */
+/* What a ladder costs, at the busy budget: before that much time there is not another. */
 static uint64_t ladder_debt(const struct ember_cadence *c)
 {
 	if (!c->params.cpu_budget_bp)

@@ -60,31 +60,54 @@ static struct look make_look(const struct ember_regions *rs, const struct ember_
 	};
 }
 
-/* The new level of a page; @dither 0..255 rounds. */
-static uint8_t look_at(const struct look *look, uint8_t level, unsigned int young, uint8_t dither,
-		       unsigned int *surprises)
+/* In struct ember_steps: the look was a surprise; below it the new level in 1/256. */
+#define SURPRISE (1U << 15)
+
+static uint16_t step_of(const struct look *look, uint8_t level, unsigned int young)
 {
 	unsigned int row = look->rows[level < look->prior ? look->prior - level : 0];
 	struct ember_gain g = ember_gains[row][young][look->index + level];
-	int to = ((int)level * 256 + g.step + dither) >> 8;
+	int to_q8 = level * 256 + g.step;
 
-	*surprises += g.surprise;
-	if (to < 0)
-		return 0;
-	return to < EMBER_LEVELS ? to : EMBER_LEVELS - 1;
+	if (to_q8 < 0)
+		to_q8 = 0;
+	if (to_q8 > (EMBER_LEVELS - 1) * 256)
+		to_q8 = (EMBER_LEVELS - 1) * 256;
+	return to_q8 | (g.surprise ? SURPRISE : 0);
 }
 
-static unsigned int look_at_pages(struct look *look, uint8_t *heat,
+/* The new level; @dither 0..255 rounds. */
+static uint8_t take_step(uint16_t step, uint8_t dither, unsigned int *surprises)
+{
+	*surprises += step / SURPRISE;
+	return (step % SURPRISE + dither) >> 8;
+}
+
+static void make_steps(struct ember_steps *steps, const struct look *look)
+{
+	if (steps->rows == look->rows && steps->prior == look->prior && steps->index == look->index)
+		return;
+	steps->rows = look->rows;
+	steps->prior = look->prior;
+	steps->index = look->index;
+	for (unsigned int level = 0; level < EMBER_LEVELS; level++)
+		for (unsigned int young = 0; young < 2; young++)
+			steps->to_q8[young][level] = step_of(look, level, young);
+}
+
+static unsigned int look_at_pages(struct look *look, struct ember_steps *steps, uint8_t *heat,
 				  const uint64_t young[EMBER_PLANE_WORDS])
 {
 	unsigned int surprises = 0;
 
+	make_steps(steps, look);
 	for (unsigned int i = 0; i < EMBER_REGION_PAGES; i += 8) {
 		uint64_t dither = draw(&look->seed);
 		uint64_t bits = young[i / 64] >> (i % 64);
 
 		for (unsigned int j = 0; j < 8; j++, dither >>= 8, bits >>= 1)
-			heat[i + j] = look_at(look, heat[i + j], bits & 1, dither, &surprises);
+			heat[i + j] =
+			    take_step(steps->to_q8[bits & 1][heat[i + j]], dither, &surprises);
 	}
 	return surprises;
 }
@@ -125,6 +148,7 @@ void ember_score_catch_up(struct ember_regions *rs, struct ember_region *r)
 	static const uint64_t none[EMBER_PLANE_WORDS];
 	int32_t ms = rs->clock_ms - r->stamp_ms;
 	unsigned int surprises = 0;
+	struct ember_steps steps;
 	struct look look;
 
 	if (ms <= 0)
@@ -136,10 +160,11 @@ void ember_score_catch_up(struct ember_regions *rs, struct ember_region *r)
 	}
 	look = make_look(rs, r, rs->gap_offset);
 	if (r->heat) {
-		look_at_pages(&look, r->heat, none);
+		steps.rows = NULL;
+		look_at_pages(&look, &steps, r->heat, none);
 		merge_if_even(rs, r);
 	} else {
-		r->level = look_at(&look, r->level, 0, draw(&look.seed), &surprises);
+		r->level = take_step(step_of(&look, r->level, 0), draw(&look.seed), &surprises);
 	}
 	add_info(r, rs->info_clock);
 	r->stamp_ms = rs->clock_ms;
@@ -259,13 +284,14 @@ static int look_at_region(struct ember_score_pass *pass, struct ember_region *r,
 	int err;
 
 	if (!r->heat && uniform) {
-		r->level = look_at(&look, r->level, !!nr_young, draw(&look.seed), &surprises);
+		r->level =
+		    take_step(step_of(&look, r->level, !!nr_young), draw(&look.seed), &surprises);
 		surprises *= r->nr_present;
 	} else {
 		err = ember_region_split_heat(pass->regions, r);
 		if (err < 0)
 			return err;
-		surprises = look_at_pages(&look, r->heat, young);
+		surprises = look_at_pages(&look, &pass->steps, r->heat, young);
 		if (draw(&look.seed) % MERGE_EVERY == 0)
 			merge_if_even(pass->regions, r);
 	}

@@ -47,6 +47,17 @@ struct ember_score_stats {
 	uint64_t nr_nomem;     /* regions not updated for lack of memory */
 };
 
+/*
+ * What one look makes of a page: the same for all regions of which as much is known, which
+ * are nearly all, so it is worked out for each level and not for each page.
+ */
+struct ember_steps {
+	const uint8_t *rows; /* made for these arguments; NULL: not made yet */
+	unsigned int prior;
+	unsigned int index;
+	uint16_t to_q8[2][EMBER_LEVELS]; /* [young][level]: the new level, see score.c */
+};
+
 struct ember_score_pass {
 	struct ember_regions *regions;
 	struct ember_scan_info info;
@@ -55,6 +66,7 @@ struct ember_score_pass {
 	int gain_offset;     /* of the interval, see gain.h */
 	uint16_t info_clock; /* of the store when the pass is complete */
 	uint32_t info_rest_q8;
+	struct ember_steps steps;
 	struct ember_score_stats stats;
 };
 

@@ -228,10 +228,11 @@ static unsigned int add_pages(struct ember_survey *s, struct ember_region_span *
 	unsigned int n = count_levels(r, mask, levels);
 
 	for (unsigned int level = 0; level < EMBER_LEVELS; level++) {
-		uint8_t rank = ember_survey_rank(s, span, level);
+		uint8_t rank;
 
 		if (!levels[level])
 			continue;
+		rank = ember_survey_rank(s, span, level);
 		s->all[rank] += levels[level];
 		if (!counts)
 			continue;

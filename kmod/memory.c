@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Table of frame ranges and the memory each lies in.
+ * Table of the memory that each section of frames lies in.
  *
- * Built from the online sections: a section is the smallest unit that can be
- * plugged, so the nodes of its first and last page decide for all of it. Where
- * the two differ (firmware may put a node boundary anywhere at boot) the range is
- * marked RANGE_ASK_PAGE and the page itself is asked. Equal neighbours are merged,
- * so a table has a handful of ranges and a lookup few steps.
+ * A section is the smallest unit that can be plugged, so the nodes of its first and
+ * last page decide for all of it. Where the two differ (firmware may put a node
+ * boundary anywhere at boot) the section is marked EMBER_MEMORY_ASK_PAGE and the page
+ * itself is asked. A byte for 128 MiB of addresses: 8 KiB for each TiB up to the last
+ * frame, and a lookup takes the same few instructions however pages are mixed.
  *
  * The table is never changed, only replaced: hotplug builds a new one and readers
  * see the old or the new one under RCU. If there is no memory for a new one, there
@@ -19,24 +19,7 @@
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
 
-#include <ember/sample.h>
-
 #include "memory.h"
-
-#define RANGE_ASK_PAGE 0xff	/* two nodes in one section */
-
-struct ember_memory_range {
-	unsigned long start_pfn;	/* [start_pfn, end_pfn) */
-	unsigned long end_pfn;
-	u8 index;
-};
-
-struct ember_memory_table {
-	struct rcu_head rcu;
-	unsigned int nr_ranges;
-	unsigned int max_ranges;
-	struct ember_memory_range ranges[];
-};
 
 static struct ember_memory_table __rcu *memory_table;
 static DEFINE_MUTEX(memory_lock);	/* serialises builders */
@@ -46,77 +29,41 @@ static u8 node_index(int nid)
 	return nid >= 0 && nid < EMBER_MEM_UNKNOWN ? nid : EMBER_MEM_UNKNOWN;
 }
 
-static u8 section_index(struct page *first, unsigned long pfn)
+static u8 section_index(unsigned long section)
 {
-	int nid = page_to_nid(first);
+	unsigned long pfn = section_nr_to_pfn(section);
+	struct page *first = pfn_to_online_page(pfn);
 	struct page *last = pfn_to_online_page(pfn + PAGES_PER_SECTION - 1);
+	int nid;
 
-	return last && page_to_nid(last) == nid ? node_index(nid) : RANGE_ASK_PAGE;
+	if (!first)
+		return EMBER_MEM_UNKNOWN;
+	nid = page_to_nid(first);
+	return last && page_to_nid(last) == nid ? node_index(nid) : EMBER_MEMORY_ASK_PAGE;
 }
 
-static struct ember_memory_table *table_resize(struct ember_memory_table *table,
-					       unsigned int max_ranges)
-{
-	struct ember_memory_table *larger;
-
-	larger = krealloc(table, struct_size(larger, ranges, max_ranges), GFP_KERNEL);
-	if (!larger) {
-		kfree(table);
-		return NULL;
-	}
-	larger->max_ranges = max_ranges;
-	return larger;
-}
-
-/* Takes over @table; returns it, possibly moved, or NULL with @table freed. */
-static struct ember_memory_table *table_add(struct ember_memory_table *table, unsigned long pfn,
-					    u8 index)
-{
-	struct ember_memory_range *last = NULL;
-
-	if (table->nr_ranges)
-		last = &table->ranges[table->nr_ranges - 1];
-	if (last && last->end_pfn == pfn && last->index == index) {
-		last->end_pfn += PAGES_PER_SECTION;
-		return table;
-	}
-	if (table->nr_ranges == table->max_ranges) {
-		table = table_resize(table, table->max_ranges * 2);
-		if (!table)
-			return NULL;
-	}
-	table->ranges[table->nr_ranges++] = (struct ember_memory_range){
-		.start_pfn = pfn,
-		.end_pfn = pfn + PAGES_PER_SECTION,
-		.index = index,
-	};
-	return table;
-}
-
-static unsigned long last_end_pfn(void)
+static unsigned long count_sections(void)
 {
 	unsigned long end = 0;
 	int nid;
 
 	for_each_online_node(nid)
 		end = max(end, node_end_pfn(nid));
-	return end;
+	return pfn_to_section_nr(end + PAGES_PER_SECTION - 1);
 }
 
 static struct ember_memory_table *table_build(void)
 {
-	struct ember_memory_table *table = table_resize(NULL, 16);
-	unsigned long end = last_end_pfn();
-	unsigned long pfn;
+	unsigned long nr_sections = count_sections();
+	struct ember_memory_table *table;
+	unsigned long i;
 
+	table = kvmalloc(struct_size(table, index, nr_sections), GFP_KERNEL);
 	if (!table)
 		return NULL;
-	table->nr_ranges = 0;
-	for (pfn = 0; pfn < end && table; pfn += PAGES_PER_SECTION) {
-		struct page *page = pfn_to_online_page(pfn);
-
-		if (page)
-			table = table_add(table, pfn, section_index(page, pfn));
+	table->nr_sections = nr_sections;
+	for (i = 0; i < nr_sections; i++) {
+		table->index[i] = section_index(i);
 		cond_resched();
 	}
 	return table;
@@ -131,7 +78,7 @@ static int table_replace(void)
 	old = rcu_replace_pointer(memory_table, new, lockdep_is_held(&memory_lock));
 	mutex_unlock(&memory_lock);
 	if (old)
-		kfree_rcu(old, rcu);
+		kvfree_rcu(old, rcu);
 	return new ? 0 : -ENOMEM;
 }
 
@@ -146,46 +93,19 @@ static int memory_changed(struct notifier_block *nb, unsigned long action, void 
 static struct notifier_block memory_notifier = { .notifier_call = memory_changed };
 
 /**
- * ember_memory_begin - start looking frames up
- * @cursor: filled in; valid until the caller's rcu_read_unlock()
+ * ember_memory_get - the table, to look frames up in
+ *
+ * Return: valid until the caller's rcu_read_unlock(); NULL if there is none.
  */
-void ember_memory_begin(struct ember_memory_cursor *cursor)
+const struct ember_memory_table *ember_memory_get(void)
 {
-	*cursor = (struct ember_memory_cursor){ .table = rcu_dereference(memory_table) };
+	return rcu_dereference(memory_table);
 }
 
-static const struct ember_memory_range *range_of(const struct ember_memory_table *table,
-						 unsigned long pfn)
+/* Slow half of ember_memory_index(). */
+unsigned int ember_memory_ask_page(unsigned long pfn)
 {
-	unsigned int lo = 0, hi = table ? table->nr_ranges : 0;
-
-	while (lo < hi) {
-		unsigned int mid = lo + (hi - lo) / 2;
-		const struct ember_memory_range *range = &table->ranges[mid];
-
-		if (pfn < range->start_pfn)
-			hi = mid;
-		else if (pfn >= range->end_pfn)
-			lo = mid + 1;
-		else
-			return range;
-	}
-	return NULL;
-}
-
-/* Slow half of ember_memory_index(): search, and keep the range for the next page. */
-unsigned int ember_memory_find(struct ember_memory_cursor *cursor, unsigned long pfn)
-{
-	const struct ember_memory_range *range = range_of(cursor->table, pfn);
-
-	if (!range)
-		return EMBER_MEM_UNKNOWN;
-	if (range->index == RANGE_ASK_PAGE)
-		return node_index(page_to_nid(pfn_to_page(pfn)));
-	cursor->start_pfn = range->start_pfn;
-	cursor->end_pfn = range->end_pfn;
-	cursor->index = range->index;
-	return range->index;
+	return node_index(page_to_nid(pfn_to_page(pfn)));
 }
 
 /**
@@ -211,6 +131,6 @@ int ember_memory_init(void)
 void ember_memory_exit(void)
 {
 	unregister_memory_notifier(&memory_notifier);
-	kfree(rcu_dereference_protected(memory_table, true));
+	kvfree(rcu_dereference_protected(memory_table, true));
 	RCU_INIT_POINTER(memory_table, NULL);
 }

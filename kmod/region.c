@@ -60,10 +60,13 @@ static unsigned int plane_weight(const u64 *plane)
 	return nr;
 }
 
+/* Mostly so already: what is young was so at the last scan, and a test spares an atomic. */
 static void hand_on(struct folio *folio)
 {
-	folio_set_young(folio);
-	folio_clear_idle(folio);
+	if (!folio_test_young(folio))
+		folio_set_young(folio);
+	if (folio_test_idle(folio))
+		folio_clear_idle(folio);
 }
 
 static void set_memory(struct ember_region_rec *rec, unsigned int w, u64 pages, unsigned int index)
@@ -76,25 +79,30 @@ static void set_memory(struct ember_region_rec *rec, unsigned int w, u64 pages, 
 }
 
 /*
- * First look: which pages are present, which of them young. No struct page is
- * touched, and for a table in which nobody was active this is all that is done.
+ * First look: which pages are present, which of them young or dirty. No struct page is
+ * touched, and for a table in which nobody was active this is all that is done. What
+ * pte_present(), pte_special(), pte_young() and pte_dirty() test, without a branch:
+ * which page is young is as good as random, and this is most of the cost of a scan.
  */
 static void read_table(pte_t *table, const u64 *pages, struct ember_region_rec *rec)
 {
 	unsigned int w, b;
 
 	for (w = 0; w < EMBER_PLANE_WORDS; w++, table += 64) {
-		u64 present = 0, young = 0;
+		u64 present = 0, young = 0, dirty = 0;
 
 		for (b = 0; b < 64; b++) {
-			pte_t pte = ptep_get(table + b);
-			u64 seen = pte_present(pte) && !pte_special(pte);
+			u64 flags = native_pte_val(ptep_get(table + b));
+			u64 seen = (flags >> _PAGE_BIT_PRESENT | flags >> _PAGE_BIT_PROTNONE) &
+				   ~(flags >> _PAGE_BIT_SPECIAL) & 1;
 
 			present |= seen << b;
-			young |= (seen && pte_young(pte) ? 1ULL : 0) << b;
+			young |= (flags >> _PAGE_BIT_ACCESSED & seen) << b;
+			dirty |= (flags & _PAGE_DIRTY_BITS ? seen : 0) << b;
 		}
 		rec->present[w] = present & pages[w];
 		rec->young[w] = young & pages[w];
+		rec->dirty[w] = dirty & pages[w];
 	}
 }
 
@@ -112,27 +120,35 @@ static void take_young(pte_t *pte, u32 flags, struct ember_region_rec *rec, unsi
 		rec->shared[w] |= bit;
 }
 
+/* Where the present pages of one word lie. */
+static void take_places(const struct ember_memory_table *memories, const pte_t *table,
+			struct ember_region_rec *rec, unsigned int w)
+{
+	u64 by_index[EMBER_MEM_UNKNOWN + 1] = {};
+	unsigned int i;
+	u64 left;
+
+	for (left = rec->present[w]; left; left &= left - 1) {
+		unsigned long pfn = pte_pfn(ptep_get((pte_t *)table + __ffs64(left)));
+
+		by_index[ember_memory_index(memories, pfn)] |= left & -left;
+	}
+	for (i = 0; i <= EMBER_MEM_UNKNOWN; i++)
+		set_memory(rec, w, by_index[i], i);
+}
+
 /* Second look, only at tables that go into a record. */
 static void take_table(pte_t *table, u32 flags, struct ember_region_rec *rec)
 {
-	struct ember_memory_cursor cursor;
+	const struct ember_memory_table *memories = ember_memory_get();
 	unsigned int w;
 
-	ember_memory_begin(&cursor);
 	for (w = 0; w < EMBER_PLANE_WORDS; w++, table += 64) {
 		u64 left;
 
-		for (left = rec->present[w]; left; left &= left - 1) {
-			pte_t *ptep = table + __ffs64(left);
-			pte_t pte = ptep_get(ptep);
-			u64 bit = left & -left;
-
-			set_memory(rec, w, bit, ember_memory_index(&cursor, pte_pfn(pte)));
-			if (pte_dirty(pte))
-				rec->dirty[w] |= bit;
-			if (rec->young[w] & bit)
-				take_young(ptep, flags, rec, w, bit);
-		}
+		take_places(memories, table, rec, w);
+		for (left = rec->young[w]; left; left &= left - 1)
+			take_young(table + __ffs64(left), flags, rec, w, left & -left);
 	}
 }
 
@@ -200,7 +216,6 @@ static bool is_zero_leaf(struct folio *folio)
 
 static void take_leaf(pmd_t *pmd, u32 flags, struct ember_region_rec *rec)
 {
-	struct ember_memory_cursor cursor;
 	bool young = pmd_young(*pmd);
 	unsigned int w, index;
 	struct folio *folio;
@@ -211,8 +226,7 @@ static void take_leaf(pmd_t *pmd, u32 flags, struct ember_region_rec *rec)
 	folio = page_folio(pmd_page(*pmd));
 	if (is_zero_leaf(folio))
 		return;
-	ember_memory_begin(&cursor);
-	index = ember_memory_index(&cursor, pmd_pfn(*pmd));
+	index = ember_memory_index(ember_memory_get(), pmd_pfn(*pmd));
 	for (w = 0; w < EMBER_PLANE_WORDS; w++) {
 		rec->present[w] = ~0ULL;
 		rec->young[w] = young ? ~0ULL : 0;

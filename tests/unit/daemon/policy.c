@@ -37,7 +37,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p->global.bandwidth_bytes_per_s, 200000000);
 	assert_int_equal(p->global.reserve_bp, 200);
 	assert_int_equal(p->global.reserve_bytes, 0);
-	assert_int_equal(p->global.cpu_budget_bp, 300);
+	assert_int_equal(p->global.cpu_budget_bp, 200);
 	assert_int_equal(p->global.fault_sampling, 64);
 	assert_int_equal(p->global.numa_balancing, EMBER_BORROW_AUTO);
 	assert_int_equal(p->global.damon_stat, EMBER_BORROW_AUTO);

@@ -62,7 +62,7 @@ static void make_world(struct world *w, const struct scenario *s, uint64_t seed)
 				 .move_bytes_per_s = MOVER_BYTES_PER_S,
 				 .period_ns = SEC,
 				 .scan_cost_ns = s->scan_cost_ns,
-				 .cpu_budget_bp = 300,
+				 .cpu_budget_bp = 200,
 				 .reserve_bp = 200,
 				 .seed = seed};
 
@@ -271,7 +271,7 @@ static void test_three_tiers(void **state)
 				 .move_bytes_per_s = MOVER_BYTES_PER_S,
 				 .period_ns = SEC,
 				 .scan_cost_ns = 10 * MSEC,
-				 .cpu_budget_bp = 300,
+				 .cpu_budget_bp = 200,
 				 .reserve_bp = 200,
 				 .seed = 7};
 	double oracle[2], share[2];
