@@ -517,11 +517,12 @@ static void no_memory(void)
 	expect(!count[EMBER_OUTCOME_MOVED], "and still full: want none of 512 moved, saw %zu",
 	       count[EMBER_OUTCOME_MOVED]);
 	ask(area, 4096, (uint32_t)!small, count);
-	ask_flags(area + (nr - 512) * PAGE_BYTES, 512, (uint32_t)small, EMBER_MIGRATE_EXCHANGE,
-		  count);
-	expect(count[EMBER_OUTCOME_MOVED] > 0,
-	       "in exchange for 4096: want some of 512 pages moved, saw %zu, and %zu no-memory",
-	       count[EMBER_OUTCOME_MOVED], count[EMBER_OUTCOME_NO_MEMORY]);
+	/* pages never asked for: of the last ones some may have found room since */
+	ask_flags(area + done * PAGE_BYTES, 512, (uint32_t)small, EMBER_MIGRATE_EXCHANGE, count);
+	if (!expect(count[EMBER_OUTCOME_MOVED] > 0,
+		    "in exchange for 4096: want some of 512 pages moved, saw %zu",
+		    count[EMBER_OUTCOME_MOVED]))
+		print_counts(count);
 	expect(vmstat("pgscan_kswapd") == kswapd && vmstat("allocstall") == stalls,
 	       "and nobody woken for it: want 0 pages, 0 waits, saw %lu, %lu",
 	       vmstat("pgscan_kswapd") - kswapd, vmstat("allocstall") - stalls);
