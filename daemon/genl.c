@@ -85,6 +85,8 @@ static enum ember_fate fate_of(uint16_t outcome)
 		return EMBER_FATE_RACED;
 	case EMBER_OUTCOME_GONE:
 		return EMBER_FATE_GONE;
+	case EMBER_OUTCOME_NOT_ALLOWED:
+		return EMBER_FATE_DENIED;
 	case EMBER_OUTCOME_CANCELLED:
 		return EMBER_FATE_CANCELLED;
 	default: /* copy failed, and what a newer module may say */

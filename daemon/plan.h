@@ -56,7 +56,8 @@ enum ember_why {
 	X(COOLING, "cooling", "moved a short while ago")                                           \
 	X(BACKOFF, "backoff", "refused by the mover a short while ago")                            \
 	X(IN_FLIGHT, "in-flight", "an earlier move of its region is under way")                    \
-	X(NOT_ALLOWED, "not-allowed", "its cpuset does not hold the node it should go to")         \
+	X(NOT_ALLOWED, "not-allowed", "a cpuset or memory policy of it leaves that node out")      \
+	X(BOUND, "bound", "its area has a memory policy that names the nodes (mbind)")             \
 	X(SHARED_ELSEWHERE, "shared", "counted with another process that shares it")               \
 	X(KIND, "kind", "a kind of memory that is not moved")                                      \
 	X(SHARED_FILE, "shared-file", "of a file that other processes map as well")                \

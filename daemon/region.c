@@ -271,6 +271,7 @@ int ember_region_set_record(struct ember_regions *rs, struct ember_region *r,
 	r->kind = rec->kind;
 	r->order = rec->order_class;
 	r->nr_young = rec->nr_young;
+	r->bound = !!(rec->flags & EMBER_REC_BOUND);
 	return 0;
 }
 

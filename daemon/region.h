@@ -43,7 +43,7 @@ struct ember_region {
 	uint8_t kind : 4;    /* enum ember_region_kind */
 	uint8_t order : 2;   /* enum ember_order_class */
 	uint8_t seen : 1;    /* reported in the pass under way */
-	uint8_t unused : 1;
+	uint8_t bound : 1;   /* a memory policy names the nodes for part of it */
 	uint8_t nr_inflight; /* submitted moves whose result is not in the books yet */
 	uint16_t info_stamp; /* .info_clock of the store when .info was last brought up to date */
 };

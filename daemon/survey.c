@@ -187,6 +187,8 @@ static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, int
 		return EMBER_WHY_NOT_CLASSES;
 	if (r->kind == EMBER_KIND_HUGETLB || r->kind == EMBER_KIND_UNSPEC)
 		return EMBER_WHY_NOT_KIND;
+	if (r->bound)
+		return EMBER_WHY_NOT_BOUND;
 	if (r->nr_inflight)
 		return EMBER_WHY_NOT_IN_FLIGHT;
 	if (!r->info)

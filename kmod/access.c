@@ -32,7 +32,6 @@
 #include <linux/delay.h>
 #include <linux/fs.h>
 #include <linux/hugetlb.h>
-#include <linux/magic.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
 #include <linux/oom.h>
@@ -46,6 +45,7 @@
 #include "flush.h"
 #include "memory.h"
 #include "region.h"
+#include "respect.h"
 #include "target.h"
 
 #define CHUNK_TABLES 64		/* 32768 entries */
@@ -75,8 +75,7 @@ static u8 area_kind(struct vm_area_struct *vma)
 {
 	if (!vma->vm_file)
 		return EMBER_KIND_ANON;
-	/* vma_is_shmem() and shmem_aops are not exported. */
-	if (file_inode(vma->vm_file)->i_sb->s_magic == TMPFS_MAGIC)
+	if (ember_is_shmem(file_inode(vma->vm_file)))
 		return EMBER_KIND_SHMEM;
 	return EMBER_KIND_FILE;
 }
@@ -113,9 +112,11 @@ static void window_of(struct scan *scan, unsigned long lo, unsigned long hi,
 		unsigned long end = min(hi, next->vm_end);
 
 		*vma = next;
-		if (area_wanted(next))
+		if (area_wanted(next)) {
 			window_add(window, (first - base) >> PAGE_SHIFT, (end - base) >> PAGE_SHIFT,
 				   area_kind(next));
+			window->bound |= ember_respect_is_bound(next);
+		}
 		next = end < hi ? find_vma(scan->mm, end) : NULL;
 	}
 }
@@ -195,6 +196,8 @@ static bool scan_region(struct scan *scan, struct vm_area_struct **vma)
 		scan->rec.flags = 0;
 		if (req->cursor == base && hi - base == EMBER_REGION_BYTES)
 			scan->rec.flags = EMBER_REC_WHOLE;
+		if (window.bound)
+			scan->rec.flags |= EMBER_REC_BOUND;
 		if (pmd)
 			result = ember_region_scan(scan->mm, pmd, req->flags, &window, &scan->rec,
 						   &req->nr_unflushed);
@@ -342,6 +345,7 @@ static void reset_outputs(struct ember_scan_req *req)
 	req->nr_young = 0;
 	req->nr_flush_cpus = 0;
 	req->ns = 0;
+	req->nodes = 0;
 	req->stop = EMBER_STOP_UNSPEC;
 }
 
@@ -372,6 +376,7 @@ __bpf_kfunc int ember_scan(struct ember_scan_ctx *ctx, void *buf, u32 buf__sz)
 		.tgid = ctx->tgid,
 		.exec_id = ctx->self_exec_id,
 	};
+	struct ember_respect respect;
 	struct scan scan = {
 		.req = ctx->req,
 		.rec.version = EMBER_SAMPLE_VERSION,
@@ -386,6 +391,8 @@ __bpf_kfunc int ember_scan(struct ember_scan_ctx *ctx, void *buf, u32 buf__sz)
 	if (check_add_overflow(start_ns, scan.req.budget_ns, &scan.deadline_ns) ||
 	    !scan.req.budget_ns)
 		scan.deadline_ns = 0;
+	if (!ember_target_respect(&target, &respect))
+		scan.req.nodes = ember_respect_nodes(&respect);
 	scan.mm = ember_target_mm(&target);
 	if (!IS_ERR(scan.mm)) {
 		scan_mm(&scan);

@@ -28,7 +28,7 @@
 
 #define MAY_MOVE EMBER_OUTCOME_UNSPEC
 
-static u8 look_at_vma(struct vm_area_struct *vma)
+static u8 look_at_vma(const struct ember_look *look, struct vm_area_struct *vma)
 {
 	if (!vma)
 		return EMBER_OUTCOME_NO_AREA;
@@ -36,6 +36,8 @@ static u8 look_at_vma(struct vm_area_struct *vma)
 		return EMBER_OUTCOME_SPECIAL;
 	if (!vma_is_anonymous(vma))
 		return EMBER_OUTCOME_NOT_ANON;
+	if (!ember_respect_allows(look->respect, vma, look->nid))
+		return EMBER_OUTCOME_NOT_ALLOWED;
 	return MAY_MOVE;
 }
 
@@ -237,7 +239,7 @@ void ember_look_area(struct ember_look *look, struct vm_area_struct *vma, unsign
 		     unsigned long end, struct ember_pages *pages)
 {
 	unsigned long first = pte_index(start), last = pte_index(end - 1) + 1;
-	u8 what = look_at_vma(vma);
+	u8 what = look_at_vma(look, vma);
 	pmd_t *pmd;
 
 	if (what != MAY_MOVE) {

@@ -6,10 +6,12 @@
 #include <linux/mm_types.h>
 #include <linux/types.h>
 
+#include "respect.h"
 #include "result.h"
 
 struct ember_look {
 	int nid;	    /* destination */
+	const struct ember_respect *respect;
 	bool shared_ok;	    /* pages of several processes may move */
 	bool off_lru_ok;    /* pages waiting for their LRU list may move; see look.c */
 	bool failed;	    /* the move was tried and failed: why? */

@@ -371,15 +371,19 @@ static void look_why_failed(struct ember_batch *batch, struct mm_struct *mm)
  * @mm: whose pages; the caller holds a reference (mm_users), and the mmap_lock for
  *	reading
  * @region: outcome is set for all asked pages
+ * @respect: of the threads of @mm's process, taken a moment ago: again for each region, so
+ *	that a change is noticed within one
  *
  * Return: the number of pages moved.
  */
 unsigned int ember_migrate_region(struct ember_batch *batch, struct mm_struct *mm,
-				  struct ember_region *region)
+				  struct ember_region *region,
+				  const struct ember_respect *respect)
 {
 	bitmap_from_arr64(batch->pages.wanted, region->asked, EMBER_REGION_PAGES);
 	batch->pages.outcome = region->outcome;
 	batch->hmm.base = region->addr;
+	batch->look.respect = respect;
 	batch->nr_moved = 0;
 
 	mmap_assert_locked(mm);

@@ -13,6 +13,7 @@
 struct ember_region_window {
 	u64 pages[EMBER_PLANE_WORDS];	/* pages that the scan may look at */
 	u8 kind;			/* enum ember_region_kind */
+	bool bound;			/* by the memory policy of an area */
 };
 
 enum ember_region_result {

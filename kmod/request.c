@@ -27,6 +27,7 @@
 
 #include "migrate.h"
 #include "request.h"
+#include "respect.h"
 
 /*
  * Workers that share one request. One page costs much more bookkeeping than copying,
@@ -138,8 +139,11 @@ static int lock_mm(const struct ember_request *req, struct mm_struct *mm)
 
 static void do_region(struct crew *crew, struct ember_batch *batch, struct ember_region *region)
 {
-	int err = lock_mm(crew->req, crew->mm);
+	struct ember_respect respect;
+	int err = ember_target_respect(&crew->req->target, &respect);
 
+	if (!err)
+		err = lock_mm(crew->req, crew->mm);
 	if (err) {
 		/* A busy region has been tried like any other: no status of the request. */
 		if (err != -EAGAIN)
@@ -147,7 +151,7 @@ static void do_region(struct crew *crew, struct ember_batch *batch, struct ember
 		fill_region(region, err);
 		return;
 	}
-	atomic_add(ember_migrate_region(batch, crew->mm, region), &crew->nr_moved);
+	atomic_add(ember_migrate_region(batch, crew->mm, region, &respect), &crew->nr_moved);
 	mmap_read_unlock(crew->mm);
 }
 

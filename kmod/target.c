@@ -16,6 +16,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 
+#include "respect.h"
 #include "target.h"
 
 /*
@@ -60,6 +61,28 @@ int ember_target_check(const struct ember_target *target)
 		return -ESRCH;
 	/* A zombie is found by its pid as long as nobody waits for it. */
 	ok = is_target(leader, target) && atomic_read(&leader->signal->live);
+	put_task_struct(leader);
+	return ok ? 0 : -ESRCH;
+}
+
+/**
+ * ember_target_respect() - where a process may have its memory
+ * @target: its identity
+ * @ret_respect: filled in on success
+ *
+ * Return: 0, or -ESRCH: it is gone, or another image by now. An exec that is under way
+ * may be seen from either side: its old memory is on its way out anyhow.
+ */
+int ember_target_respect(const struct ember_target *target, struct ember_respect *ret_respect)
+{
+	struct task_struct *leader = target_leader(target);
+	bool ok;
+
+	if (!leader)
+		return -ESRCH;
+	ok = is_target(leader, target);
+	if (ok)
+		ember_respect_threads(leader, ret_respect);
 	put_task_struct(leader);
 	return ok ? 0 : -ESRCH;
 }

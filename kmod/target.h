@@ -5,6 +5,7 @@
 
 #include <linux/types.h>
 
+struct ember_respect;
 struct mm_struct;
 
 /* A process; a pid alone is reused, and exec puts another program behind it. */
@@ -15,6 +16,7 @@ struct ember_target {
 };
 
 int ember_target_check(const struct ember_target *target);
+int ember_target_respect(const struct ember_target *target, struct ember_respect *ret_respect);
 struct mm_struct *ember_target_mm(const struct ember_target *target);
 
 #endif /* EMBER_TARGET_H */

@@ -55,6 +55,7 @@ enum ember_order_class {
 /* ember_region_rec.flags */
 #define EMBER_REC_WHOLE (1u << 0) /* the scan covered every area of the region */
 #define EMBER_REC_COLD (1u << 1)  /* reported by a full pass although nothing was young */
+#define EMBER_REC_BOUND (1u << 2) /* the memory policy (mbind) of an area in it names its nodes */
 
 /*
  * Bit i of a plane stands for the page at addr + i * 4096. Planes other than
@@ -100,10 +101,11 @@ struct ember_scan_req {
 	__u64 nr_young;      /* (out) young entries seen, in 4 KiB pages */
 	__u64 nr_unflushed;  /* (in/out) pages cleared since the last TLB flush; begin with 0 */
 	__u64 ns;            /* (out) time inside the kfunc */
+	__u64 nodes;         /* (out) bit i: node i suits the cpuset and policies of all threads */
 	__u32 stop;          /* (out) enum ember_scan_stop */
 	__u32 nr_flush_cpus; /* (out) CPUs interrupted for the TLB flush */
 };
-_Static_assert(sizeof(struct ember_scan_req) == 88, "request layout is ABI");
+_Static_assert(sizeof(struct ember_scan_req) == 96, "request layout is ABI");
 
 enum ember_scan_stop {
 	EMBER_STOP_UNSPEC = 0,
@@ -126,7 +128,7 @@ struct ember_scan_ctx {
 	__u32 self_exec_id;      /* (in) (out: identify) low half of the kernel's counter */
 	__u32 tgid;              /* (in) in the initial pid namespace */
 };
-_Static_assert(sizeof(struct ember_scan_ctx) == 104, "scan context layout is ABI");
+_Static_assert(sizeof(struct ember_scan_ctx) == 112, "scan context layout is ABI");
 
 /* Value of the map of tracked processes, under the tgid as key. */
 struct ember_tracked {

@@ -286,7 +286,8 @@ struct ember_run {
 	X(COPY_FAILED, 15, "copy-failed", "the copy met a memory error; the page stays")           \
 	X(RACED, 16, "raced", "changed between the look and the move: unmapped, remapped, forked") \
 	X(GONE, 17, "gone", "the process exited or executed another program")                      \
-	X(CANCELLED, 18, "cancelled", "not tried: the request was cancelled")
+	X(CANCELLED, 18, "cancelled", "not tried: the request was cancelled")                      \
+	X(NOT_ALLOWED, 19, "not-allowed", "a cpuset or memory policy of it leaves that node out")
 
 enum ember_outcome {
 	EMBER_OUTCOME_UNSPEC = 0,

@@ -609,6 +609,29 @@ static void test_whole_region_reasons(void **state)
 		ember_regions_clear(&p[i].rs);
 }
 
+/* An area with a memory policy stays, until the policy goes. */
+static void test_bound_areas_stay(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec = make_record(0);
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	place(&rec, 1);
+	rec.flags |= EMBER_REC_BOUND;
+	add_record(&p, &rec, HOT);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_BOUND], 512);
+	rec.flags &= ~EMBER_REC_BOUND;
+	assert_int_equal(ember_region_set_record(&p.rs, &p.rs.regions[0], &rec), 0);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 1);
+	ember_regions_clear(&p.rs);
+}
+
 /* Hottest in tier 0, next in tier 1, coldest in tier 2, from the worst placement, by rounds. */
 static void test_three_tiers(void **state)
 {
@@ -1040,6 +1063,7 @@ int main(void)
 	    TEST(test_nodes_share_the_budget),
 	    TEST(test_far_pages_come_near),
 	    TEST(test_nearest_of_the_allowed),
+	    TEST(test_bound_areas_stay),
 	    TEST(test_far_pages_displace_cold_ones),
 	    TEST(test_strangers_give_way),
 	    TEST(test_only_strangers_give_way),

@@ -60,6 +60,7 @@ int ember_sampler_scan(struct ember_sampler *sampler, const struct ember_proc_id
 
 	kernel.nr_scans++;
 	req->stop = kernel.stop;
+	req->nodes = UINT16_MAX;
 	*ret_recs = &none;
 	return 0;
 }
