@@ -114,11 +114,10 @@ static int try_move(const struct ember_move *move, const struct ember_move_regio
 
 /*
  * May all that lies elsewhere come without the node's free pages falling below its floor? The call
- * allocates with the right to wake kswapd, which then reclaims pages of whomever
- * (GFP_HIGHUSER_MOVABLE of mm/migrate.c: alloc_migration_target()), and pages in the lists of other
- * CPUs do not help it. The floor is the high watermark, kswapd wakes below the low one: what others
- * take meanwhile, and the rest of a large folio of which only a part was selected, fit between the
- * two.
+ * allocates with the right to reclaim, pages of whomever: for base pages by kswapd, which wakes
+ * below the low watermark, for huge pages directly (mm/migrate.c: alloc_migration_target()); pages
+ * in the lists of other CPUs do not help it. The floor is the high watermark, so that what others
+ * take meanwhile mostly fits between the two.
  */
 static bool fits(const struct ember_move *move, const struct ember_move_region *region,
 		 const int place[EMBER_REGION_PAGES], uint64_t floor_bytes)

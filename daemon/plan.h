@@ -57,7 +57,7 @@ enum ember_why {
 	X(BACKOFF, "backoff", "refused by the mover a short while ago")                            \
 	X(IN_FLIGHT, "in-flight", "an earlier move of its region is under way")                    \
 	X(NOT_ALLOWED, "not-allowed", "a cpuset or memory policy of it leaves that node out")      \
-	X(BOUND, "bound", "its area has a memory policy that names the nodes (mbind)")             \
+	X(BOUND, "bound", "its area, or one in its 2 MiB, has a memory policy (mbind)")            \
 	X(SHARED_ELSEWHERE, "shared", "counted with another process that shares it")               \
 	X(KIND, "kind", "a kind of memory that is not moved")                                      \
 	X(SHARED_FILE, "shared-file", "of a file that other processes map as well")                \

@@ -62,6 +62,8 @@ static struct look make_look(const struct ember_regions *rs, const struct ember_
 
 /* In struct ember_steps: the look was a surprise; below it the new level in 1/256. */
 #define SURPRISE (1U << 15)
+_Static_assert((EMBER_LEVELS - 1) * 256 < SURPRISE,
+	       "a level and the mark of a surprise share 16 bits");
 
 static uint16_t step_of(const struct look *look, uint8_t level, unsigned int young)
 {

@@ -37,7 +37,7 @@ static u8 section_index(unsigned long section)
 	int nid;
 
 	if (!first)
-		return EMBER_MEM_UNKNOWN;
+		return last ? EMBER_MEMORY_ASK_PAGE : EMBER_MEM_UNKNOWN;
 	nid = page_to_nid(first);
 	return last && page_to_nid(last) == nid ? node_index(nid) : EMBER_MEMORY_ASK_PAGE;
 }

@@ -140,10 +140,14 @@ static int lock_mm(const struct ember_request *req, struct mm_struct *mm)
 static void do_region(struct crew *crew, struct ember_batch *batch, struct ember_region *region)
 {
 	struct ember_respect respect;
-	int err = ember_target_respect(&crew->req->target, &respect);
+	int err = lock_mm(crew->req, crew->mm);
 
-	if (!err)
-		err = lock_mm(crew->req, crew->mm);
+	/* Under the lock, for which one may have waited: the wishes are those of now. */
+	if (!err) {
+		err = ember_target_respect(&crew->req->target, &respect);
+		if (err)
+			mmap_read_unlock(crew->mm);
+	}
 	if (err) {
 		/* A busy region has been tried like any other: no status of the request. */
 		if (err != -EAGAIN)

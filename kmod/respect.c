@@ -45,6 +45,9 @@ void ember_respect_threads(struct task_struct *leader, struct ember_respect *ret
 	nodes_setall(ret_respect->policy);
 	rcu_read_lock();
 	for_each_thread(leader, thread) {
+		/* Changes of its cpuset pass it by, and it touches no memory. */
+		if (READ_ONCE(thread->flags) & PF_EXITING)
+			continue;
 		task_lock(thread);
 		nodes_and(ret_respect->cpuset, ret_respect->cpuset, thread->mems_allowed);
 		if (binds(thread->mempolicy))
@@ -86,6 +89,8 @@ static bool file_has_policies(const struct file *file)
 /**
  * ember_respect_is_bound() - does the area have a policy that names its nodes?
  * @vma: the area; its mmap_lock is held for reading
+ *
+ * Return: true also for shared memory with a policy of any kind.
  */
 bool ember_respect_is_bound(const struct vm_area_struct *vma)
 {
