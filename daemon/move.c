@@ -37,7 +37,7 @@ static int collect_plan_procs(struct ember_engine *e)
 		    .regions = &process->regions,
 		    .owner = process->facts.uid,
 		    .weight = process->weight,
-		    .allowed = process->facts.mems_allowed & process->nodes,
+		    .allowed = process->nodes,
 		    .home = process->home,
 		    .frozen = process->untrackable,
 		    .frozen_why = EMBER_WHY_NOT_IGNORED,

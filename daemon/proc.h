@@ -17,7 +17,7 @@ struct ember_proc {
 	char cgroup[256];      /* path below the cgroup root; "" likewise */
 	uint32_t uid;          /* 0 if it runs with several */
 	uint64_t rss_bytes;    /* 0: a kernel thread or a zombie */
-	uint16_t mems_allowed; /* bit i: node i */
+	uint16_t mems_allowed; /* of its first thread; bit i: node i */
 };
 
 /* 0, -ESRCH (gone), -errno. *ret is filled only on success. */

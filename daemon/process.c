@@ -77,7 +77,7 @@ struct ember_process *ember_process_add(struct ember_process_table *table,
 	process->facts = *facts;
 	process->weight = rule->weight;
 	process->home = process->home_seen = EMBER_NO_NODE;
-	process->nodes = UINT16_MAX;
+	process->nodes = facts->mems_allowed;
 	snprintf(process->rule, sizeof(process->rule), "%s", rule->name);
 	ember_regions_init(&process->regions);
 	memmove(table->procs + at + 1, table->procs + at, (table->nr - at) * sizeof(*table->procs));

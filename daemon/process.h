@@ -30,7 +30,8 @@ struct ember_process {
 	uint64_t nr_scans;
 	uint64_t nr_lost_scans;
 	bool untrackable; /* KVM: access bits mean nothing */
-	uint16_t nodes;   /* that suit the cpuset and memory policies of its threads */
+	uint16_t
+	    nodes; /* that suit the cpuset and memory policies of its threads, as last scanned */
 
 	/* Regions that fault samples named and no scan has seen. */
 	uint64_t faults[EMBER_MAX_PENDING_FAULTS]; /* 2 MiB aligned, not sorted */

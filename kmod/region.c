@@ -121,7 +121,7 @@ static void take_young(pte_t *pte, u32 flags, struct ember_region_rec *rec, unsi
 }
 
 /* Where the present pages of one word lie. */
-static void take_places(const struct ember_memory_table *memories, const pte_t *table,
+static void take_places(const struct ember_memory_table *memories, pte_t *table,
 			struct ember_region_rec *rec, unsigned int w)
 {
 	u64 by_index[EMBER_MEM_UNKNOWN + 1] = {};
@@ -129,12 +129,13 @@ static void take_places(const struct ember_memory_table *memories, const pte_t *
 	u64 left;
 
 	for (left = rec->present[w]; left; left &= left - 1) {
-		unsigned long pfn = pte_pfn(ptep_get((pte_t *)table + __ffs64(left)));
+		unsigned long pfn = pte_pfn(ptep_get(table + __ffs64(left)));
 
 		by_index[ember_memory_index(memories, pfn)] |= left & -left;
 	}
 	for (i = 0; i <= EMBER_MEM_UNKNOWN; i++)
-		set_memory(rec, w, by_index[i], i);
+		if (by_index[i])
+			set_memory(rec, w, by_index[i], i);
 }
 
 /* Second look, only at tables that go into a record. */
