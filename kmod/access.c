@@ -429,17 +429,5 @@ static const struct btf_kfunc_id_set access_kfunc_set = {
  */
 int ember_access_init(void)
 {
-	int ret = ember_memory_init();
-
-	if (ret)
-		return ret;
-	ret = register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &access_kfunc_set);
-	if (ret)
-		ember_memory_exit();
-	return ret;
-}
-
-void ember_access_exit(void)
-{
-	ember_memory_exit();
+	return register_btf_kfunc_id_set(BPF_PROG_TYPE_SYSCALL, &access_kfunc_set);
 }

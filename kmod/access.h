@@ -7,7 +7,6 @@
 struct ember_scan_ctx;
 
 int ember_access_init(void);
-void ember_access_exit(void);
 
 /* The kfunc; nothing but BPF programs calls it. */
 int ember_scan(struct ember_scan_ctx *ctx, void *buf, u32 buf__sz);

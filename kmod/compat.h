@@ -76,4 +76,14 @@ static inline bool ember_pmd_is_migration(pmd_t pmd)
 #define ember_alloc_pages_bulk alloc_pages_bulk_node
 #endif
 
+/* Device memory: the field of struct page moved to the folio in 6.15. */
+#ifdef EMBER_HAVE_PAGE_PGMAP
+#define ember_page_pgmap page_pgmap
+#else
+static inline struct dev_pagemap *ember_page_pgmap(const struct page *page)
+{
+	return page->pgmap;
+}
+#endif
+
 #endif /* EMBER_COMPAT_H */

@@ -17,6 +17,7 @@
 
 #include "client.h"
 #include "genl.h"
+#include "pool.h"
 #include "request.h"
 
 static struct genl_family ember_family;
@@ -30,6 +31,24 @@ static const struct nla_policy target_policy[EMBER_A_TARGET_MAX + 1] = {
 static const struct nla_policy dest_policy[EMBER_A_DEST_MAX + 1] = {
 	[EMBER_A_DEST_NODE] = { .type = NLA_U32 },
 	[EMBER_A_DEST_POOL] = { .type = NLA_U32 },
+};
+
+static const struct nla_policy pool_add_policy[EMBER_A_POOL_MAX + 1] = {
+	[EMBER_A_POOL_START] = { .type = NLA_U64 },
+	[EMBER_A_POOL_BYTES] = { .type = NLA_U64 },
+	[EMBER_A_POOL_NODE] = { .type = NLA_U32 },
+};
+
+static const struct nla_policy pool_remove_policy[EMBER_A_POOL_MAX + 1] = {
+	[EMBER_A_POOL_ID] = { .type = NLA_U32 },
+};
+
+static const struct nla_policy add_policy[EMBER_A_POOL + 1] = {
+	[EMBER_A_POOL] = NLA_POLICY_NESTED(pool_add_policy),
+};
+
+static const struct nla_policy remove_policy[EMBER_A_POOL + 1] = {
+	[EMBER_A_POOL] = NLA_POLICY_NESTED(pool_remove_policy),
 };
 
 static const struct nla_policy region_policy[EMBER_A_REGION_MAX + 1] = {
@@ -102,11 +121,36 @@ static int parse_target(struct genl_info *info, struct ember_target *ret_target)
 	return ember_target_check(ret_target);
 }
 
-static int parse_dest(struct genl_info *info, int *ret_nid)
+static int parse_dest_pool(const struct nlattr *attr, struct netlink_ext_ack *extack, u32 *ret_id)
+{
+	struct ember_pool *pool = ember_pool_get(nla_get_u32(attr));
+
+	if (!pool) {
+		NL_SET_ERR_MSG_ATTR(extack, attr, "no such pool, or not ready");
+		return -ENODEV;
+	}
+	*ret_id = pool->id;
+	/* It may go now: the request finds out. */
+	ember_pool_put(pool);
+	return 0;
+}
+
+static int parse_dest_node(const struct nlattr *attr, struct netlink_ext_ack *extack, int *ret_nid)
+{
+	u32 nid = nla_get_u32(attr);
+
+	if (nid >= MAX_NUMNODES || !node_state(nid, N_MEMORY)) {
+		NL_SET_ERR_MSG_ATTR(extack, attr, "node has no memory");
+		return -ENODEV;
+	}
+	*ret_nid = nid;
+	return 0;
+}
+
+static int parse_dest(struct genl_info *info, struct ember_dest *ret_dest)
 {
 	struct nlattr *tb[EMBER_A_DEST_MAX + 1];
 	struct nlattr *nest = info->attrs[EMBER_A_DEST];
-	u32 nid;
 	int err;
 
 	if (GENL_REQ_ATTR_CHECK(info, EMBER_A_DEST))
@@ -118,17 +162,10 @@ static int parse_dest(struct genl_info *info, int *ret_nid)
 		NL_SET_ERR_MSG_ATTR(info->extack, nest, "needs either a node or a pool");
 		return -EINVAL;
 	}
-	if (tb[EMBER_A_DEST_POOL]) {
-		NL_SET_ERR_MSG_ATTR(info->extack, tb[EMBER_A_DEST_POOL], "no pools");
-		return -EOPNOTSUPP;
-	}
-	nid = nla_get_u32(tb[EMBER_A_DEST_NODE]);
-	if (nid >= MAX_NUMNODES || !node_state(nid, N_MEMORY)) {
-		NL_SET_ERR_MSG_ATTR(info->extack, tb[EMBER_A_DEST_NODE], "node has no memory");
-		return -ENODEV;
-	}
-	*ret_nid = nid;
-	return 0;
+	ret_dest->nid = NUMA_NO_NODE;
+	if (tb[EMBER_A_DEST_POOL])
+		return parse_dest_pool(tb[EMBER_A_DEST_POOL], info->extack, &ret_dest->pool);
+	return parse_dest_node(tb[EMBER_A_DEST_NODE], info->extack, &ret_dest->nid);
 }
 
 static int parse_pages(const struct nlattr *attr, struct ember_region *region)
@@ -213,7 +250,7 @@ static int parse_request(struct genl_info *info, struct ember_request *req)
 	err = parse_target(info, &req->target);
 	if (err)
 		return err;
-	err = parse_dest(info, &req->nid);
+	err = parse_dest(info, &req->dest);
 	if (err)
 		return err;
 	if (info->attrs[EMBER_A_FLAGS])
@@ -450,7 +487,7 @@ static int put_info(struct sk_buff *skb, struct genl_info *info)
 		return -EMSGSIZE;
 	if (nla_put_u32(skb, EMBER_A_INFO_ABI, EMBER_ABI_VERSION) ||
 	    nla_put_string(skb, EMBER_A_INFO_VERSION, THIS_MODULE->version) ||
-	    nla_put_u32(skb, EMBER_A_INFO_FEATURES, EMBER_FEATURE_NODE) ||
+	    nla_put_u32(skb, EMBER_A_INFO_FEATURES, EMBER_FEATURE_NODE | EMBER_FEATURE_POOL) ||
 	    nla_put_u32(skb, EMBER_A_INFO_MAX_REGIONS, EMBER_MAX_REGIONS) ||
 	    nla_put_u32(skb, EMBER_A_INFO_CREDITS, EMBER_CREDITS))
 		return -EMSGSIZE;
@@ -471,6 +508,88 @@ static int doit_get_info(struct sk_buff *skb, struct genl_info *info)
 		return err;
 	}
 	return genlmsg_reply(reply, info);
+}
+
+/* Owning physical memory is another matter than moving pages. */
+static int pre_pool(const struct genl_split_ops *ops, struct sk_buff *skb, struct genl_info *info)
+{
+	if (!netlink_capable(skb, CAP_SYS_ADMIN))
+		return -EPERM;
+	return check_sender(skb);
+}
+
+static int put_pool_id(struct sk_buff *skb, struct genl_info *info, u32 id)
+{
+	void *hdr = genlmsg_put_reply(skb, info, &ember_family, 0, EMBER_CMD_POOL_ADD);
+	struct nlattr *nest;
+
+	if (!hdr)
+		return -EMSGSIZE;
+	nest = nla_nest_start(skb, EMBER_A_POOL);
+	if (!nest || nla_put_u32(skb, EMBER_A_POOL_ID, id))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	genlmsg_end(skb, hdr);
+	return 0;
+}
+
+static int parse_pool(struct genl_info *info, const struct nla_policy *policy, struct nlattr **tb)
+{
+	if (GENL_REQ_ATTR_CHECK(info, EMBER_A_POOL))
+		return -EINVAL;
+	return nla_parse_nested(tb, EMBER_A_POOL_MAX, info->attrs[EMBER_A_POOL], policy,
+				info->extack);
+}
+
+static int add_pool(struct genl_info *info, u32 *ret_id)
+{
+	struct nlattr *tb[EMBER_A_POOL_MAX + 1], *nest = info->attrs[EMBER_A_POOL];
+	int nid = NUMA_NO_NODE, err;
+
+	err = parse_pool(info, pool_add_policy, tb);
+	if (err)
+		return err;
+	if (NL_REQ_ATTR_CHECK(info->extack, nest, tb, EMBER_A_POOL_START) ||
+	    NL_REQ_ATTR_CHECK(info->extack, nest, tb, EMBER_A_POOL_BYTES))
+		return -EINVAL;
+	if (tb[EMBER_A_POOL_NODE]) {
+		nid = nla_get_u32(tb[EMBER_A_POOL_NODE]);
+		if (nid < 0) /* NUMA_NO_NODE is not for clients */
+			return -ENODEV;
+	}
+	return ember_pool_add(nla_get_u64(tb[EMBER_A_POOL_START]),
+			      nla_get_u64(tb[EMBER_A_POOL_BYTES]), nid, ret_id);
+}
+
+static int doit_pool_add(struct sk_buff *skb, struct genl_info *info)
+{
+	struct sk_buff *reply = genlmsg_new(GENLMSG_DEFAULT_SIZE, GFP_KERNEL);
+	u32 id;
+	int err;
+
+	if (!reply)
+		return -ENOMEM;
+	err = add_pool(info, &id);
+	if (!err)
+		err = put_pool_id(reply, info, id);
+	if (err) {
+		nlmsg_free(reply);
+		return err;
+	}
+	return genlmsg_reply(reply, info);
+}
+
+static int doit_pool_remove(struct sk_buff *skb, struct genl_info *info)
+{
+	struct nlattr *tb[EMBER_A_POOL_MAX + 1], *nest = info->attrs[EMBER_A_POOL];
+	int err;
+
+	err = parse_pool(info, pool_remove_policy, tb);
+	if (err)
+		return err;
+	if (NL_REQ_ATTR_CHECK(info->extack, nest, tb, EMBER_A_POOL_ID))
+		return -EINVAL;
+	return ember_pool_remove(nla_get_u32(tb[EMBER_A_POOL_ID]));
 }
 
 static const struct genl_split_ops ember_ops[] = {
@@ -513,6 +632,20 @@ static const struct genl_split_ops ember_ops[] = {
 		.doit = doit_cancel,
 		.policy = id_policy,
 		.maxattr = ARRAY_SIZE(id_policy) - 1,
+		.flags = GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	}, {
+		.cmd = EMBER_CMD_POOL_ADD,
+		.pre_doit = pre_pool,
+		.doit = doit_pool_add,
+		.policy = add_policy,
+		.maxattr = ARRAY_SIZE(add_policy) - 1,
+		.flags = GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
+	}, {
+		.cmd = EMBER_CMD_POOL_REMOVE,
+		.pre_doit = pre_pool,
+		.doit = doit_pool_remove,
+		.policy = remove_policy,
+		.maxattr = ARRAY_SIZE(remove_policy) - 1,
 		.flags = GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };

@@ -15,6 +15,7 @@
 #include <linux/mm.h>
 
 #include "hmm.h"
+#include "pool.h"
 
 /* A run that cannot be set up leaves no entries: its pages stay where they are. */
 static void collect_run(struct hmm_migrate *m, struct vm_area_struct *vma, unsigned int first,
@@ -26,7 +27,8 @@ static void collect_run(struct hmm_migrate *m, struct vm_area_struct *vma, unsig
 		.end = m->base + last * PAGE_SIZE,
 		.src = &m->src[m->nr],
 		.dst = &m->dst[m->nr],
-		.flags = MIGRATE_VMA_SELECT_SYSTEM,
+		.flags = MIGRATE_VMA_SELECT_SYSTEM | MIGRATE_VMA_SELECT_DEVICE_COHERENT,
+		.pgmap_owner = ember_pool_owner,
 	};
 
 	if (migrate_vma_setup(&args))

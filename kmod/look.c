@@ -24,6 +24,7 @@
 
 #include "compat.h"
 #include "look.h"
+#include "pool.h"
 #include "result.h"
 
 #define MAY_MOVE EMBER_OUTCOME_UNSPEC
@@ -36,7 +37,7 @@ static u8 look_at_vma(const struct ember_look *look, struct vm_area_struct *vma)
 		return EMBER_OUTCOME_SPECIAL;
 	if (!vma_is_anonymous(vma))
 		return EMBER_OUTCOME_NOT_ANON;
-	if (!ember_respect_allows(look->respect, vma, look->nid))
+	if (look->respect && !ember_respect_allows(look->respect, vma, look->nid))
 		return EMBER_OUTCOME_NOT_ALLOWED;
 	return MAY_MOVE;
 }
@@ -66,14 +67,33 @@ static bool has_extra_refs(const struct folio *folio)
 {
 	int expected = folio_mapcount(folio) + folio_test_swapcache(folio);
 
-	return folio_ref_count(folio) > expected + !folio_test_lru(folio);
+	/* Pages of pools are never in such a batch. */
+	if (!folio_test_lru(folio) && !folio_is_zone_device(folio))
+		expected++;
+	return folio_ref_count(folio) > expected;
+}
+
+/**
+ * ember_look_lies_there() - is a folio at the destination?
+ * @look: says where that is
+ * @folio: with a reference, or mapped by a table whose lock is held
+ *
+ * A pool's pages belong to a node too, and lie in other memory all the same.
+ */
+bool ember_look_lies_there(const struct ember_look *look, const struct folio *folio)
+{
+	if (look->pool)
+		return ember_pool_of(folio) == look->pool;
+	return folio_nid(folio) == look->nid && !folio_is_zone_device(folio);
 }
 
 static u8 look_at_folio(struct ember_look *look, struct folio *folio)
 {
-	if (folio_is_zone_device(folio))
+	const struct ember_pool *pool = ember_pool_of(folio);
+
+	if (folio_is_zone_device(folio) && !pool)
 		return EMBER_OUTCOME_SPECIAL;
-	if (folio_nid(folio) == look->nid)
+	if (ember_look_lies_there(look, folio) || (look->from && pool != look->from))
 		return EMBER_OUTCOME_ALREADY_THERE;
 	if (folio_test_ksm(folio))
 		return EMBER_OUTCOME_KSM;
@@ -89,7 +109,8 @@ static u8 look_at_folio(struct ember_look *look, struct folio *folio)
 		return has_extra_refs(folio) ? EMBER_OUTCOME_PINNED : EMBER_OUTCOME_BUSY;
 	if (folio_mapcount(folio) > 1 && !look->shared_ok)
 		return EMBER_OUTCOME_SHARED;
-	if (!folio_test_lru(folio))
+	/* Pages of pools are on no list. */
+	if (!pool && !folio_test_lru(folio))
 		return look_at_off_lru(look);
 	return MAY_MOVE;
 }
@@ -120,8 +141,8 @@ static u8 look_at_huge(struct ember_look *look, pmd_t pmd)
 	folio = page_folio(pmd_page(pmd));
 	if (!folio_test_anon(folio))
 		return EMBER_OUTCOME_ZERO_PAGE; /* the huge one */
-	if (folio_nid(folio) == look->nid)
-		return EMBER_OUTCOME_ALREADY_THERE;
+	if (ember_look_lies_there(look, folio) || look->from)
+		return EMBER_OUTCOME_ALREADY_THERE; /* pools have no huge pages */
 	return EMBER_OUTCOME_LARGE_FOLIO;
 }
 

@@ -9,9 +9,13 @@
 #include "respect.h"
 #include "result.h"
 
+struct ember_pool;
+
 struct ember_look {
-	int nid;	    /* destination */
-	const struct ember_respect *respect;
+	int nid;	    /* destination; NUMA_NO_NODE: the pool */
+	const struct ember_pool *pool; /* destination, or NULL */
+	const struct ember_pool *from; /* leave pages that lie elsewhere; NULL: any may move */
+	const struct ember_respect *respect; /* NULL: nobody is asked */
 	bool shared_ok;	    /* pages of several processes may move */
 	bool off_lru_ok;    /* pages waiting for their LRU list may move; see look.c */
 	bool failed;	    /* the move was tried and failed: why? */
@@ -24,6 +28,7 @@ struct ember_pages {
 	u8 *outcome; /* enum ember_outcome */
 };
 
+bool ember_look_lies_there(const struct ember_look *look, const struct folio *folio);
 void ember_look_area(struct ember_look *look, struct vm_area_struct *vma, unsigned long start,
 		     unsigned long end, struct ember_pages *pages);
 

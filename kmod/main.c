@@ -14,34 +14,46 @@
 #include "access.h"
 #include "client.h"
 #include "genl.h"
+#include "memory.h"
+#include "pool.h"
 
 static int __init ember_init(void)
 {
 	int err;
 
-	err = ember_clients_init();
+	err = ember_memory_init();
 	if (err)
 		return err;
+	err = ember_pools_init();
+	if (err)
+		goto exit_memory;
+	err = ember_clients_init();
+	if (err)
+		goto exit_pools;
+	/* Nothing undoes it: the kernel forgets the kfunc with the module. */
 	err = ember_access_init();
 	if (err)
 		goto exit_clients;
 	err = ember_genl_init();
 	if (err)
-		goto exit_access;
+		goto exit_clients;
 	return 0;
 
-exit_access:
-	ember_access_exit();
 exit_clients:
 	ember_clients_exit();
+exit_pools:
+	ember_pools_exit();
+exit_memory:
+	ember_memory_exit();
 	return err;
 }
 
 static void __exit ember_exit(void)
 {
 	ember_genl_exit();
-	ember_access_exit();
 	ember_clients_exit();
+	ember_pools_exit();
+	ember_memory_exit();
 }
 
 module_init(ember_init);

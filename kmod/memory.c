@@ -4,9 +4,10 @@
  *
  * A section is the smallest unit that can be plugged, so the nodes of its first and
  * last page decide for all of it. Where the two differ (firmware may put a node
- * boundary anywhere at boot) the section is marked EMBER_MEMORY_ASK_PAGE and the page
- * itself is asked. A byte for 128 MiB of addresses: 8 KiB for each TiB up to the last
- * frame, and a lookup takes the same few instructions however pages are mixed.
+ * boundary anywhere at boot), or where a pool has part of the section, it is marked
+ * EMBER_MEMORY_ASK_PAGE and the page itself is asked. A byte for 128 MiB of addresses:
+ * 8 KiB for each TiB up to the last frame, and a lookup takes the same few instructions
+ * however pages are mixed.
  *
  * The table is never changed, only replaced: hotplug builds a new one and readers
  * see the old or the new one under RCU. If there is no memory for a new one, there
@@ -20,6 +21,7 @@
 #include <linux/slab.h>
 
 #include "memory.h"
+#include "pool.h"
 
 static struct ember_memory_table __rcu *memory_table;
 static DEFINE_MUTEX(memory_lock);	/* serialises builders */
@@ -34,12 +36,17 @@ static u8 section_index(unsigned long section)
 	unsigned long pfn = section_nr_to_pfn(section);
 	struct page *first = pfn_to_online_page(pfn);
 	struct page *last = pfn_to_online_page(pfn + PAGES_PER_SECTION - 1);
+	unsigned int pool;
+	bool part;
 	int nid;
 
+	pool = ember_pool_index_at(PFN_PHYS(pfn), PFN_PHYS(PAGES_PER_SECTION), &part);
+	if (part || !first != !last)
+		return EMBER_MEMORY_ASK_PAGE;
 	if (!first)
-		return last ? EMBER_MEMORY_ASK_PAGE : EMBER_MEM_UNKNOWN;
+		return pool;
 	nid = page_to_nid(first);
-	return last && page_to_nid(last) == nid ? node_index(nid) : EMBER_MEMORY_ASK_PAGE;
+	return page_to_nid(last) == nid ? node_index(nid) : EMBER_MEMORY_ASK_PAGE;
 }
 
 static unsigned long count_sections(void)
@@ -82,6 +89,16 @@ static int table_replace(void)
 	return new ? 0 : -ENOMEM;
 }
 
+/**
+ * ember_memory_update - the pools have changed
+ *
+ * Return: 0, or -ENOMEM: places are unknown until the next change.
+ */
+int ember_memory_update(void)
+{
+	return table_replace();
+}
+
 /* A failure to allocate must not veto hotplug: the lookup then knows nothing. */
 static int memory_changed(struct notifier_block *nb, unsigned long action, void *arg)
 {
@@ -105,7 +122,12 @@ const struct ember_memory_table *ember_memory_get(void)
 /* Slow half of ember_memory_index(). */
 unsigned int ember_memory_ask_page(unsigned long pfn)
 {
-	return node_index(page_to_nid(pfn_to_page(pfn)));
+	const struct page *page = pfn_to_page(pfn);
+	const struct ember_pool *pool = ember_pool_of(page_folio(page));
+
+	if (is_zone_device_page(page))
+		return pool ? pool->id : EMBER_MEM_UNKNOWN;
+	return node_index(page_to_nid(page));
 }
 
 /**

@@ -22,6 +22,7 @@ struct ember_memory_table {
 
 int ember_memory_init(void);
 void ember_memory_exit(void);
+int ember_memory_update(void);
 
 const struct ember_memory_table *ember_memory_get(void);
 unsigned int ember_memory_ask_page(unsigned long pfn);

@@ -19,63 +19,59 @@
 #include <linux/slab.h>
 #include <linux/vmstat.h>
 
-#include "compat.h"
 #include "hmm.h"
 #include "look.h"
 #include "migrate.h"
+#include "pool.h"
 #include "request.h"
-
-/*
- * No reclaim, direct or by kswapd: making room on a node is the asker's decision,
- * not a side effect of a move. And no dipping into the reserves.
- */
-#define DST_GFP                                                                                    \
-	((GFP_HIGHUSER_MOVABLE & ~__GFP_RECLAIM) | __GFP_THISNODE | __GFP_NOWARN |                 \
-	 __GFP_NORETRY | __GFP_NOMEMALLOC)
-
-/*
- * Where many pages are wanted they are taken as blocks of the largest size that the
- * allocator keeps on its per-CPU lists, and split: one walk through the allocator
- * instead of eight. Larger blocks are for those who need them whole.
- */
-#define BLOCK_ORDER PAGE_ALLOC_COSTLY_ORDER
-#define BLOCK_PAGES (1U << BLOCK_ORDER)
-#define LARGER_ORDER (BLOCK_ORDER + 3)
-
-/*
- * One call of the bulk allocator clears so many pages with preemption disabled (a
- * few microseconds); more pages a call would save little.
- */
-#define BULK_PAGES 64
+#include "stock.h"
 
 /* Working memory of one request. */
 struct ember_batch {
 	struct hmm_migrate hmm;
 	struct ember_look look;
 	struct ember_pages pages;
-	enum zone_watermarks floor; /* that the destination keeps */
+	struct ember_stock stock;
 	unsigned int nr_moved;
-	unsigned int nr_spare;
-	struct page *spare[HMM_MIGRATE_PAGES]; /* on the destination node; NULL from nr_spare on */
 };
 
 /**
- * ember_batch_alloc() - working memory for moving pages to node @nid
- * @nid: destination, a node with memory
+ * ember_batch_alloc() - working memory for moving pages
+ * @dest: where to; a pool is held until ember_batch_free()
  * @flags: EMBER_MIGRATE_*
+ * @ret_batch: filled in on success
+ *
+ * Return: 0, -ENOMEM, or -ENODEV: the pool is gone, or being emptied.
  */
-struct ember_batch *ember_batch_alloc(int nid, u32 flags)
+int ember_batch_alloc(const struct ember_dest *dest, u32 flags, struct ember_batch **ret_batch)
 {
 	struct ember_batch *batch = kvzalloc(sizeof(*batch), GFP_KERNEL);
 
 	if (!batch)
-		return NULL;
+		return -ENOMEM;
+	if (ember_dest_is_pool(dest)) {
+		batch->stock.pool = ember_pool_get(dest->pool);
+		if (!batch->stock.pool)
+			goto free_batch;
+	}
 	batch->hmm.wanted = batch->pages.wanted;
-	batch->look.nid = nid;
+	batch->look.nid = batch->stock.nid = dest->nid;
+	batch->look.pool = batch->stock.pool;
 	batch->look.shared_ok = flags & EMBER_MIGRATE_SHARED;
-	batch->floor = flags & EMBER_MIGRATE_EXCHANGE ? WMARK_LOW : WMARK_HIGH;
 	batch->look.off_lru_ok = true;
-	return batch;
+	batch->stock.floor = flags & EMBER_MIGRATE_EXCHANGE ? WMARK_LOW : WMARK_HIGH;
+	*ret_batch = batch;
+	return 0;
+
+free_batch:
+	kvfree(batch);
+	return -ENODEV;
+}
+
+/* Move only pages that lie in this pool, which the caller keeps alive. */
+void ember_batch_only_from(struct ember_batch *batch, const struct ember_pool *pool)
+{
+	batch->look.from = pool;
 }
 
 /* NULL is nothing to free. */
@@ -83,133 +79,10 @@ void ember_batch_free(struct ember_batch *batch)
 {
 	if (!batch)
 		return;
-	while (batch->nr_spare)
-		put_page(batch->spare[--batch->nr_spare]);
+	ember_stock_return(&batch->stock);
+	if (batch->stock.pool)
+		ember_pool_put(batch->stock.pool);
 	kvfree(batch);
-}
-
-/*
- * Free pages of the zone above @mark. Without reclaim an allocation may go down to the
- * min watermark, and whoever allocates next wakes kswapd; once awake, kswapd works until
- * the high one, so every page that is taken below that is a page that it reclaims. What
- * comes in exchange for pages that leave may go down to the low one, above which nobody
- * is woken: if its counterpart leaves, the node ends as it began. A raised watermark
- * (boost) counts: it stands until kswapd has run. Free pages are counted with a small
- * error per CPU, and two workers may see the same ones.
- */
-static unsigned long zone_room(struct zone *zone, enum zone_watermarks mark)
-{
-	unsigned long kept = wmark_pages(zone, mark) + zone->lowmem_reserve[gfp_zone(DST_GFP)];
-	unsigned long free = zone_page_state(zone, NR_FREE_PAGES);
-
-	return free > kept ? free - kept : 0;
-}
-
-static unsigned long room_on(int nid, enum zone_watermarks mark)
-{
-	unsigned long room = 0;
-
-	for (unsigned int i = 0; i <= gfp_zone(DST_GFP); i++) {
-		struct zone *zone = &NODE_DATA(nid)->node_zones[i];
-
-		if (populated_zone(zone))
-			room += zone_room(zone, mark);
-	}
-	return room;
-}
-
-/*
- * Whether this CPU's list of single pages has one of the zone that is tried first. Such
- * pages are not among the free ones, may be taken whatever the marks, and are many
- * after pages have left the node (some thousands on one of 1 GiB). The list of another CPU
- * may be meant by the time it is used: then a few pages come from below the mark. Lists
- * are freed when the zone's last memory goes offline; the window between the two reads
- * here is the one that the kernel's own readers of these lists have.
- */
-static bool listed_on(int nid)
-{
-	for (int i = gfp_zone(DST_GFP); i >= 0; i--) {
-		struct zone *zone = &NODE_DATA(nid)->node_zones[i];
-
-		if (populated_zone(zone))
-			return !data_race(list_empty(
-				&raw_cpu_ptr(zone->per_cpu_pageset)->lists[MIGRATE_MOVABLE]));
-	}
-	return false;
-}
-
-/*
- * Whether blocks are at hand among the free movable pages of a zone with room for them.
- * Where none are, the allocator would take them from pages of another kind and, to fight
- * fragmentation, raise the zone's watermarks, which sets kswapd to work. The per-CPU
- * list of blocks is filled by several at a time, so it must be a larger one. Only a
- * glance, without the zone's lock: a wrong answer costs a slower way, or such a raise.
- */
-static bool blocks_on(int nid, enum zone_watermarks mark)
-{
-	for (unsigned int i = 0; i <= gfp_zone(DST_GFP); i++) {
-		struct zone *zone = &NODE_DATA(nid)->node_zones[i];
-
-		/* without memory its lists are not even initialised */
-		if (!populated_zone(zone) || zone_room(zone, mark) < EMBER_REGION_PAGES)
-			continue;
-		for (unsigned int order = LARGER_ORDER; order < NR_PAGE_ORDERS; order++)
-			if (!data_race(list_empty(
-				    &zone->free_area[order].free_list[MIGRATE_MOVABLE])))
-				return true;
-	}
-	return false;
-}
-
-/* Highest page first: spares are taken from the end, so neighbours stay in order. */
-static bool stock_block(struct ember_batch *batch)
-{
-	struct page *block = alloc_pages_node(batch->look.nid, DST_GFP, BLOCK_ORDER);
-
-	if (!block)
-		return false;
-	split_page(block, BLOCK_ORDER);
-	for (unsigned int i = BLOCK_PAGES; i--;)
-		batch->spare[batch->nr_spare++] = block + i;
-	return true;
-}
-
-/* Pages above the mark. */
-static void stock_free(struct ember_batch *batch, unsigned int nr)
-{
-	unsigned int some, have;
-
-	nr = min_t(unsigned long, nr, batch->nr_spare + room_on(batch->look.nid, batch->floor));
-	while (batch->nr_spare + BLOCK_PAGES <= nr &&
-	       blocks_on(batch->look.nid, batch->floor) && stock_block(batch))
-		;
-	while (batch->nr_spare < nr) {
-		some = min(nr - batch->nr_spare, BULK_PAGES);
-		have = ember_alloc_pages_bulk(DST_GFP, batch->look.nid, some,
-					      batch->spare + batch->nr_spare);
-		if (!have)
-			return;
-		batch->nr_spare += have;
-	}
-}
-
-/* One by one: a larger request would fill the list up from below the mark. */
-static void stock_listed(struct ember_batch *batch, unsigned int nr)
-{
-	while (batch->nr_spare < nr && listed_on(batch->look.nid)) {
-		struct page *page = alloc_pages_node(batch->look.nid, DST_GFP, 0);
-
-		if (!page)
-			return;
-		batch->spare[batch->nr_spare++] = page;
-	}
-}
-
-static void stock_spares(struct ember_batch *batch, unsigned int nr)
-{
-	if (batch->nr_spare < nr)
-		stock_free(batch, nr);
-	stock_listed(batch, nr);
 }
 
 /* The outcome of a page that needs no further look. */
@@ -223,16 +96,15 @@ static void decide(struct ember_batch *batch, unsigned long page, u8 outcome)
 static void allocate(struct ember_batch *batch)
 {
 	unsigned long *wanted = batch->pages.wanted;
-	unsigned int nr = bitmap_weight(wanted, EMBER_REGION_PAGES);
+	unsigned int nr = bitmap_weight(wanted, EMBER_REGION_PAGES), have;
 	unsigned long page;
 
-	stock_spares(batch, nr);
-	if (batch->nr_spare >= nr)
+	have = ember_stock_fill(&batch->stock, nr);
+	if (have >= nr)
 		return;
-	nr = batch->nr_spare;
 	for_each_set_bit(page, wanted, EMBER_REGION_PAGES) {
-		if (nr) {
-			nr--;
+		if (have) {
+			have--;
 			continue;
 		}
 		decide(batch, page, EMBER_OUTCOME_NO_MEMORY);
@@ -250,7 +122,10 @@ static u8 check_source(const struct ember_batch *batch, const struct folio *src)
 	if (folio_test_writeback(src))
 		return EMBER_OUTCOME_WRITEBACK;
 	if (!folio_test_anon(src) || folio_test_ksm(src) || folio_test_large(src) ||
-	    folio_is_zone_device(src) || folio_nid(src) == batch->look.nid)
+	    ember_look_lies_there(&batch->look, src))
+		return EMBER_OUTCOME_RACED;
+	/* Of device memory, hmm_vma_migrate() takes ember's pools only. */
+	if (batch->look.from && ember_pool_of(src) != batch->look.from)
 		return EMBER_OUTCOME_RACED;
 	return EMBER_OUTCOME_UNSPEC;
 }
@@ -264,12 +139,10 @@ static u8 move_one(struct ember_batch *batch, struct folio *src, unsigned long *
 	if (why)
 		return why;
 	/* allocate() has made one for each page that stayed wanted. */
-	dst = page_folio(batch->spare[batch->nr_spare - 1]);
+	dst = page_folio(ember_stock_next(&batch->stock));
 	if (folio_mc_copy(dst, src))
 		return EMBER_OUTCOME_COPY_FAILED;
-	batch->spare[--batch->nr_spare] = NULL;
-	folio_lock(dst);
-	*ret_dst = migrate_pfn(folio_pfn(dst));
+	*ret_dst = migrate_pfn(page_to_pfn(ember_stock_take(&batch->stock)));
 	return EMBER_OUTCOME_UNSPEC;
 }
 
@@ -372,7 +245,7 @@ static void look_why_failed(struct ember_batch *batch, struct mm_struct *mm)
  *	reading
  * @region: outcome is set for all asked pages
  * @respect: of the threads of @mm's process, taken a moment ago: again for each region, so
- *	that a change is noticed within one
+ *	that a change is noticed within one; NULL: nobody is asked
  *
  * Return: the number of pages moved.
  */

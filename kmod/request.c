@@ -107,6 +107,7 @@ struct crew {
 	atomic_t next_region;
 	atomic_t nr_moved;
 	int status; /* the first error; written with cmpxchg() */
+	int batch_err; /* of a hand without working memory: counts if regions are left over */
 	struct hand hands[NR_HANDS];
 };
 
@@ -165,10 +166,13 @@ static void hand_work(struct work_struct *work)
 	struct ember_request *req = crew->req;
 	struct ember_batch *batch;
 	u32 i;
+	int err;
 
-	batch = ember_batch_alloc(req->nid, req->flags);
-	if (!batch)
-		return; /* another hand may have one */
+	err = ember_batch_alloc(&req->dest, req->flags, &batch);
+	if (err) {
+		WRITE_ONCE(crew->batch_err, err); /* another hand may have one */
+		return;
+	}
 	while ((i = atomic_fetch_inc(&crew->next_region)) < req->nr_regions) {
 		do_region(crew, batch, &req->regions[i]);
 		cond_resched();
@@ -228,7 +232,7 @@ static int run(struct ember_request *req, struct workqueue_struct *wq, u32 *ret_
 	mmput_async(crew->mm);
 	req->nr_moved = atomic_read(&crew->nr_moved);
 	*ret_begun = min_t(u32, atomic_read(&crew->next_region), req->nr_regions);
-	err = *ret_begun < req->nr_regions ? -ENOMEM : crew->status;
+	err = *ret_begun < req->nr_regions ? crew->batch_err : crew->status;
 	kfree(crew);
 	return err;
 }

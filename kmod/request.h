@@ -7,6 +7,7 @@
 #include <linux/list.h>
 #include <linux/types.h>
 
+#include "migrate.h"
 #include "result.h"
 #include "target.h"
 
@@ -20,7 +21,7 @@ struct ember_request {
 	struct list_head node; /* in the client's list, oldest first */
 	u64 id;
 	struct ember_target target;
-	int nid;   /* destination */
+	struct ember_dest dest;
 	u32 flags; /* EMBER_MIGRATE_* */
 	enum ember_state state; /* under the clients' mutex */
 	bool cancelled;	/* written by anybody, read between regions: READ/WRITE_ONCE */

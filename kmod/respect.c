@@ -62,11 +62,14 @@ void ember_respect_threads(struct task_struct *leader, struct ember_respect *ret
  * ember_respect_allows() - may pages of an area go to a node?
  * @respect: of the threads of its process
  * @vma: the area; its mmap_lock is held for reading
- * @nid: the node
+ * @nid: the node; NUMA_NO_NODE: a pool, which is in no cpuset (it is ember's alone, so what
+ *	cpusets share out does not hold it), and in no policy either: a bound area stays
  */
 bool ember_respect_allows(const struct ember_respect *respect, const struct vm_area_struct *vma,
 			  int nid)
 {
+	if (nid == NUMA_NO_NODE)
+		return vma->vm_policy ? !binds(vma->vm_policy) : nodes_full(respect->policy);
 	if (!node_isset(nid, respect->cpuset))
 		return false;
 	if (!vma->vm_policy)

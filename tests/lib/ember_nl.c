@@ -356,7 +356,10 @@ static void build_migrate(const struct ember_nl *nl, const struct ember_nl_job *
 	ember_nl_put_u32(msg, EMBER_A_TARGET_EXEC_ID, job->target.exec_id);
 	ember_nl_nest_end(msg, nest);
 	nest = ember_nl_nest(msg, EMBER_A_DEST);
-	ember_nl_put_u32(msg, EMBER_A_DEST_NODE, job->node);
+	if (job->node & EMBER_NL_POOL_BIT)
+		ember_nl_put_u32(msg, EMBER_A_DEST_POOL, job->node & ~EMBER_NL_POOL_BIT);
+	else
+		ember_nl_put_u32(msg, EMBER_A_DEST_NODE, job->node);
 	ember_nl_nest_end(msg, nest);
 	if (job->flags)
 		ember_nl_put_u32(msg, EMBER_A_FLAGS, job->flags);
@@ -494,6 +497,52 @@ int ember_nl_dump(struct ember_nl *nl, struct ember_nl_job *ret_jobs, unsigned i
 	ember_nl_msg_init(&msg, nl->family, NLM_F_DUMP, EMBER_CMD_GET_RESULT);
 	err = transact(nl, &msg, dump_reply, &dump);
 	return err ? err : (int)dump.nr;
+}
+
+static void pool_attr(unsigned int type, const void *data, size_t len, void *arg)
+{
+	if (type == EMBER_A_POOL)
+		for_each_attr(data, len, pool_attr, arg);
+	else if (type == EMBER_A_POOL_ID)
+		*(int *)arg = (int)get_u32(data, len);
+}
+
+static void pool_reply(const struct nlmsghdr *hdr, void *arg)
+{
+	const uint8_t *attrs = (const uint8_t *)NLMSG_DATA(hdr) + GENL_HDRLEN;
+	const struct genlmsghdr *genl = NLMSG_DATA(hdr);
+
+	if (genl->cmd == EMBER_CMD_POOL_ADD)
+		for_each_attr(attrs, hdr->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), pool_attr, arg);
+}
+
+int ember_nl_pool_add(struct ember_nl *nl, uint64_t start, uint64_t bytes, int node)
+{
+	static _Thread_local struct ember_nl_msg msg;
+	int id = -EBADMSG, err;
+	size_t nest;
+
+	ember_nl_msg_init(&msg, nl->family, NLM_F_ACK, EMBER_CMD_POOL_ADD);
+	nest = ember_nl_nest(&msg, EMBER_A_POOL);
+	ember_nl_put_u64(&msg, EMBER_A_POOL_START, start);
+	ember_nl_put_u64(&msg, EMBER_A_POOL_BYTES, bytes);
+	if (node >= 0)
+		ember_nl_put_u32(&msg, EMBER_A_POOL_NODE, (uint32_t)node);
+	ember_nl_nest_end(&msg, nest);
+	err = transact(nl, &msg, pool_reply, &id);
+	return err ? err : id;
+}
+
+int ember_nl_pool_remove(struct ember_nl *nl, uint32_t id)
+{
+	static _Thread_local struct ember_nl_msg msg;
+	size_t nest;
+
+	ember_nl_msg_init(&msg, nl->family, NLM_F_ACK, EMBER_CMD_POOL_REMOVE);
+	nest = ember_nl_nest(&msg, EMBER_A_POOL);
+	ember_nl_put_u32(&msg, EMBER_A_POOL_ID, id);
+	ember_nl_nest_end(&msg, nest);
+	return ember_nl_send(nl, &msg);
 }
 
 int ember_nl_job_fill(struct ember_nl_job *job, const void *addr, size_t nr, const uint8_t *mask)

@@ -19,6 +19,10 @@
 #define EMBER_NL_REGION_PAGES 512
 #define EMBER_NL_REGION_BYTES (2UL << 20)
 
+/* As a destination: the pool of this id. */
+#define EMBER_NL_POOL_BIT 0x40000000U
+#define EMBER_NL_POOL(id) (EMBER_NL_POOL_BIT | (id))
+
 struct ember_identity {
 	uint32_t tgid;
 	uint64_t start_ns;
@@ -36,7 +40,7 @@ struct ember_nl_region {
 struct ember_nl_job {
 	uint64_t id;
 	struct ember_identity target;
-	uint32_t node;
+	uint32_t node; /* or EMBER_NL_POOL(id) */
 	uint32_t flags;
 	unsigned int nr_regions;
 	struct ember_nl_region regions[EMBER_MAX_REGIONS];
@@ -90,6 +94,11 @@ int ember_nl_get_result(struct ember_nl *nl, struct ember_nl_job *job);
 int ember_nl_ack(struct ember_nl *nl, uint64_t id);
 int ember_nl_cancel(struct ember_nl *nl, uint64_t id);
 int ember_nl_dump(struct ember_nl *nl, struct ember_nl_job *ret_jobs, unsigned int max);
+
+/* Own physical memory; @node -1: as the firmware says. Returns the pool's id; not ready yet. */
+int ember_nl_pool_add(struct ember_nl *nl, uint64_t start, uint64_t bytes, int node);
+/* Begins to remove it. */
+int ember_nl_pool_remove(struct ember_nl *nl, uint32_t id);
 
 /* Message building, for tests that send nonsense. */
 void ember_nl_msg_init(struct ember_nl_msg *msg, uint16_t type, uint16_t flags, uint8_t cmd);

@@ -74,7 +74,7 @@
  *		EMBER_A_TARGET_EXEC_ID		u32, self_exec_id: changes with every execve(2)
  *	EMBER_A_DEST			nested: where to; exactly one of
  *		EMBER_A_DEST_NODE		u32, NUMA node with memory
- *		EMBER_A_DEST_POOL		u32, pool (without EMBER_FEATURE_POOL: -EOPNOTSUPP)
+ *		EMBER_A_DEST_POOL		u32, id of a pool that is ready
  *	EMBER_A_FLAGS			u32, optional, EMBER_MIGRATE_* flags
  *	EMBER_A_REGION			nested, 1..EMBER_MAX_REGIONS times, ascending by address
  *		EMBER_A_REGION_ADDR		u64, 2 MiB aligned
@@ -87,8 +87,7 @@
  *	-ERANGE		bitmap not of 64 bytes, tgid 0
  *	-EPERM		see above
  *	-ESRCH		no such process, or another one by now
- *	-ENODEV		the node has no memory
- *	-EOPNOTSUPP	destination of a kind this module does not have
+ *	-ENODEV		the node has no memory; no such pool, or it is not ready
  *	-EEXIST		the client has an open request of this id
  *	-EBUSY		no credit: EMBER_CREDITS requests are open; free a result first
  *	-E2BIG		more than EMBER_MAX_REGIONS regions
@@ -97,8 +96,9 @@
  * A request is open from here until its result is freed with ACK. Requests of one
  * client are done in the order in which they were sent.
  *
- * The module moves pages where it is told to: cpusets and memory policies of the
- * process are the client's to respect.
+ * What the cpusets and memory policies of the process leave out stays where it is
+ * (EMBER_OUTCOME_NOT_ALLOWED). A pool is in no cpuset and no policy: any process may have
+ * pages there, but for areas that a policy binds to nodes.
  *
  *
  * EMBER_CMD_RESULT (notification, unicast to the client)
@@ -108,7 +108,8 @@
  *	EMBER_A_STATE			u32, enum ember_state: EMBER_STATE_DONE
  *	EMBER_A_STATUS			s32: 0: every page was tried (and is busy if the process
  *					would not let go of a lock); -ESRCH: the process was or
- *					went away; -ECANCELED; -ENOMEM. Pages that were not
+ *					went away; -ECANCELED; -ENOMEM; -ENODEV: the pool was
+ *					removed meanwhile. Pages that were not
  *					tried have an outcome all the same.
  *	EMBER_A_TIME_NS			u64, time the work took, waiting in the queue not counted
  *	EMBER_A_NR_ASKED		u32, pages asked for
@@ -190,6 +191,8 @@ enum ember_cmd {
 	EMBER_CMD_GET_RESULT = 4,
 	EMBER_CMD_ACK = 5,
 	EMBER_CMD_CANCEL = 6,
+	EMBER_CMD_POOL_ADD = 7,
+	EMBER_CMD_POOL_REMOVE = 8,
 	__EMBER_CMD_MAX,
 };
 #define EMBER_CMD_MAX (__EMBER_CMD_MAX - 1)
@@ -220,6 +223,7 @@ enum ember_attr {
 	EMBER_A_TIME_NS = 9,
 	EMBER_A_NR_ASKED = 10,
 	EMBER_A_NR_MOVED = 11,
+	EMBER_A_POOL = 12,
 	__EMBER_A_MAX,
 };
 #define EMBER_A_MAX (__EMBER_A_MAX - 1)
@@ -240,6 +244,17 @@ enum ember_dest_attr {
 	__EMBER_A_DEST_MAX,
 };
 #define EMBER_A_DEST_MAX (__EMBER_A_DEST_MAX - 1)
+
+enum ember_pool_attr {
+	EMBER_A_POOL_UNSPEC = 0,
+	EMBER_A_POOL_PAD = 1,
+	EMBER_A_POOL_ID = 2,
+	EMBER_A_POOL_START = 3,
+	EMBER_A_POOL_BYTES = 4,
+	EMBER_A_POOL_NODE = 5,
+	__EMBER_A_POOL_MAX,
+};
+#define EMBER_A_POOL_MAX (__EMBER_A_POOL_MAX - 1)
 
 enum ember_region_attr {
 	EMBER_A_REGION_UNSPEC = 0,

@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The books of one pool: which of its pages are free.
+ *
+ * A pool is device memory that the CPU reaches like any other (MEMORY_DEVICE_COHERENT).
+ * Its pages are in no allocator of the kernel; they reach processes by migration only,
+ * and come back when the last reference goes: the kernel calls folio_free() (page_free()
+ * before 6.19) from wherever that happens, interrupts included. So giving a page back is
+ * one atomic bit and takes no lock. Taking is for workers, who take turns.
+ *
+ * A page that somebody has holds the module (nr_used): code of ours must be there when
+ * it comes back. So rmmod is refused while pages are in use, and never has to wait.
+ */
+#include <linux/bitmap.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/vmalloc.h>
+#include <linux/vmstat.h>
+
+#include "pool.h"
+
+/* Called with the module held: by the caller's own reference, or by the page given back. */
+static void count_used(struct ember_pool *pool, long nr)
+{
+	if (nr > 0 && atomic_long_fetch_add(nr, &pool->nr_used) == 0)
+		__module_get(THIS_MODULE);
+	if (nr < 0 && atomic_long_add_return(nr, &pool->nr_used) == 0)
+		module_put(THIS_MODULE);
+}
+
+static void set_free(struct ember_pool *pool, struct page *page)
+{
+	smp_mb__before_atomic(); /* what the last user wrote is seen before the page is free */
+	set_bit(page_to_pfn(page) - pool->first_pfn, pool->free);
+}
+
+/**
+ * ember_pool_give() - give back a page that was taken and not used
+ * @pool: of the page
+ * @page: from ember_pool_take()
+ */
+void ember_pool_give(struct ember_pool *pool, struct page *page)
+{
+	set_free(pool, page);
+	count_used(pool, -1);
+}
+
+/*
+ * munlock(2) passes by device memory, so a page that was locked when it moved here may
+ * still say so, and be counted. The kernel puts that right for ordinary pages when it
+ * frees them.
+ */
+static void forget_mlock(struct folio *folio)
+{
+	if (folio_test_clear_mlocked(folio))
+		mod_zone_page_state(folio_zone(folio), NR_MLOCK, -1);
+}
+
+/*
+ * The last reference of a page is gone. Any context. What it was to its last user must not
+ * rub off on the next: migration only ever adds flags to its destination.
+ */
+static void pool_page_free(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+	struct ember_pool *pool;
+
+	pool = container_of(ember_page_pgmap(page), struct ember_pool, pgmap);
+	forget_mlock(folio);
+	folio_clear_dirty(folio);
+	folio_clear_referenced(folio);
+	folio_clear_workingset(folio);
+	folio_clear_swapbacked(folio);
+	if (PageHWPoison(page))
+		atomic_long_inc(&pool->nr_bad);
+	else
+		set_free(pool, page);
+	/* The module may be unloaded from now on; it waits for the pgmap, which we hold yet. */
+	count_used(pool, -1);
+}
+
+#ifdef EMBER_HAVE_FOLIO_FREE
+static void pool_folio_free(struct folio *folio)
+{
+	pool_page_free(&folio->page);
+}
+#endif
+
+static const struct dev_pagemap_ops pool_ops = {
+#ifdef EMBER_HAVE_FOLIO_FREE
+	.folio_free = pool_folio_free,
+#else
+	.page_free = pool_page_free,
+#endif
+};
+
+/**
+ * ember_pool_books_init() - open the books: nothing can be taken yet
+ * @pool: its range is set
+ *
+ * Return: 0 or -ENOMEM. A bit for each page: 32 KiB for each GiB.
+ */
+int ember_pool_books_init(struct ember_pool *pool)
+{
+	pool->first_pfn = PHYS_PFN(pool->start);
+	pool->nr_pages = PHYS_PFN(pool->bytes);
+	pool->free = vzalloc(BITS_TO_LONGS(pool->nr_pages) * sizeof(long));
+	if (!pool->free)
+		return -ENOMEM;
+	bitmap_fill(pool->free, pool->nr_pages);
+	spin_lock_init(&pool->lock);
+	pool->pgmap.type = MEMORY_DEVICE_COHERENT;
+	pool->pgmap.owner = ember_pool_owner;
+	pool->pgmap.ops = &pool_ops;
+	pool->pgmap.nr_range = 1;
+	pool->pgmap.range.start = pool->start;
+	pool->pgmap.range.end = pool->start + pool->bytes - 1;
+	return 0;
+}
+
+void ember_pool_books_exit(struct ember_pool *pool)
+{
+	vfree(pool->free);
+}
+
+static unsigned long count_free(const struct ember_pool *pool)
+{
+	unsigned long taken = atomic_long_read(&pool->nr_used) + atomic_long_read(&pool->nr_bad);
+
+	return taken < pool->nr_pages ? pool->nr_pages - taken : 0;
+}
+
+/* The next free page from the cursor on, round once; nr_pages if there is none. */
+static unsigned long next_free(struct ember_pool *pool)
+{
+	unsigned long at = find_next_bit(pool->free, pool->nr_pages, pool->cursor);
+
+	if (at >= pool->nr_pages)
+		at = find_next_bit(pool->free, pool->nr_pages, 0);
+	return at;
+}
+
+/**
+ * ember_pool_take() - take free pages
+ * @pool: with a reference
+ * @nr: at most so many
+ * @ret_pages: in the order in which they are best used from its end: neighbours stay so
+ *
+ * The pages have no reference yet and no contents worth a look: ember_pool_begin_use(), or
+ * ember_pool_give(). Full pools are found out without a search, so the search ends soon.
+ * Return: how many.
+ */
+unsigned int ember_pool_take(struct ember_pool *pool, unsigned int nr, struct page **ret_pages)
+{
+	unsigned int i, got = 0;
+	unsigned long at;
+
+	/* Fails once rmmod has begun, which is allowed only while nothing is in use. */
+	if (!try_module_get(THIS_MODULE))
+		return 0;
+	spin_lock(&pool->lock);
+	nr = READ_ONCE(pool->closed) ? 0 : min_t(unsigned long, nr, count_free(pool));
+	for (; got < nr; got++) {
+		at = next_free(pool);
+		if (at >= pool->nr_pages)
+			break; /* counted as free and not quite so yet */
+		clear_bit(at, pool->free); /* only takers clear, and they hold the lock */
+		smp_mb__after_atomic(); /* pairs with set_free() */
+		pool->cursor = at + 1;
+		ret_pages[got] = pfn_to_page(pool->first_pfn + at);
+	}
+	count_used(pool, got);
+	spin_unlock(&pool->lock);
+	module_put(THIS_MODULE);
+	for (i = 0; i < got / 2; i++)
+		swap(ret_pages[i], ret_pages[got - 1 - i]);
+	return got;
+}
+
+/**
+ * ember_pool_begin_use() - one reference, and the lock
+ * @pool: of the page
+ * @page: from ember_pool_take()
+ *
+ * The pool is not going away: the caller has a reference on it.
+ */
+void ember_pool_begin_use(struct ember_pool *pool, struct page *page)
+{
+#ifdef EMBER_HAVE_FOLIO_FREE
+	zone_device_page_init(page, &pool->pgmap, 0);
+#else
+	zone_device_page_init(page);
+#endif
+}

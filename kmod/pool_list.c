@@ -1,0 +1,526 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Which pools there are: adding and removing them, and /sys/kernel/ember/poolN.
+ *
+ * A pool goes ADDING -> READY -> DRAINING -> gone, from DRAINING back to READY if not
+ * everything could be moved out, and from ADDING to FAILED. Adding initialises a struct
+ * page for each page (seconds for a TiB) and removing moves data, so both are done by a
+ * work item; the asker watches the state.
+ *
+ * One mutex guards the list and all states. It is never held while pages move, while
+ * memory is plugged, or while sysfs waits for its readers, who take it.
+ */
+#include <linux/ioport.h>
+#include <linux/kobject.h>
+#include <linux/list.h>
+#include <linux/memory.h>
+#include <linux/mm.h>
+#include <linux/module.h>
+#include <linux/mutex.h>
+#include <linux/nodemask.h>
+#include <linux/numa.h>
+#include <linux/sizes.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+#include <linux/sysfs.h>
+
+#include <ember/sample.h>
+
+#include "memory.h"
+#include "pool.h"
+
+/* memremap_pages() plugs memory in subsections. */
+#define POOL_ALIGN SZ_2M
+
+LIST_HEAD(ember_pools);
+static DEFINE_MUTEX(pools_mutex);
+static struct workqueue_struct *pool_wq;
+static struct kobject *ember_kobj;
+
+static struct ember_pool *find_pool(u32 id)
+{
+	struct ember_pool *pool;
+
+	lockdep_assert_held(&pools_mutex);
+	list_for_each_entry(pool, &ember_pools, node)
+		if (pool->id == id)
+			return pool;
+	return NULL;
+}
+
+/**
+ * ember_pool_get() - a pool to put pages into
+ * @id: of the pool
+ *
+ * Return: NULL unless it is ready; else with a reference for ember_pool_put().
+ */
+struct ember_pool *ember_pool_get(u32 id)
+{
+	struct ember_pool *pool;
+
+	mutex_lock(&pools_mutex);
+	pool = find_pool(id);
+	if (pool && pool->state == EMBER_POOL_READY)
+		refcount_inc(&pool->users);
+	else
+		pool = NULL;
+	mutex_unlock(&pools_mutex);
+	return pool;
+}
+
+void ember_pool_put(struct ember_pool *pool)
+{
+	if (refcount_dec_and_test(&pool->users))
+		complete(&pool->unused);
+}
+
+/**
+ * ember_pool_index_at() - the mem index of a physical range
+ * @start: physical address
+ * @bytes: length
+ * @ret_part: true if a pool covers only part of it
+ *
+ * Return: EMBER_MEM_UNKNOWN unless one pool covers it all.
+ */
+unsigned int ember_pool_index_at(u64 start, u64 bytes, bool *ret_part)
+{
+	unsigned int index = EMBER_MEM_UNKNOWN;
+	struct ember_pool *pool;
+
+	*ret_part = false;
+	mutex_lock(&pools_mutex);
+	list_for_each_entry(pool, &ember_pools, node) {
+		if (start >= pool->start + pool->bytes || start + bytes <= pool->start)
+			continue;
+		if (start >= pool->start && start + bytes <= pool->start + pool->bytes)
+			index = pool->id;
+		else
+			*ret_part = true;
+	}
+	mutex_unlock(&pools_mutex);
+	return index;
+}
+
+/* ---- sysfs ---- */
+
+static const char *const state_words[] = {
+#define WORD(NAME, word) [EMBER_POOL_##NAME] = word,
+	EMBER_POOL_STATES(WORD)
+#undef WORD
+};
+
+static const char *const outcome_words[EMBER_OUTCOME_MAX + 1] = {
+#define WORD(NAME, value, name, sentence) [value] = name,
+	EMBER_OUTCOMES(WORD)
+#undef WORD
+};
+
+/* "pinned 12", "unmapped 3", "process 4711": a line each; empty if nothing is in the way. */
+static ssize_t print_stuck(const struct ember_pool_stuck *stuck, char *buf)
+{
+	ssize_t len = 0;
+
+	for (unsigned int i = 1; i <= EMBER_OUTCOME_MAX; i++)
+		if (stuck->nr_by_outcome[i])
+			len += sysfs_emit_at(buf, len, "%s %lu\n", outcome_words[i],
+					     stuck->nr_by_outcome[i]);
+	if (stuck->nr_unmapped)
+		len += sysfs_emit_at(buf, len, "unmapped %lu\n", stuck->nr_unmapped);
+	if (stuck->tgid)
+		len += sysfs_emit_at(buf, len, "process %u\n", stuck->tgid);
+	return len;
+}
+
+static ssize_t print_pages(char *buf, unsigned long nr)
+{
+	return sysfs_emit(buf, "%llu\n", (u64)nr << PAGE_SHIFT);
+}
+
+static ssize_t print_attr(const struct ember_pool *pool, const char *name, char *buf)
+{
+	if (!strcmp(name, "start"))
+		return sysfs_emit(buf, "0x%llx\n", pool->start);
+	if (!strcmp(name, "bytes"))
+		return sysfs_emit(buf, "%llu\n", pool->bytes);
+	if (!strcmp(name, "node"))
+		return sysfs_emit(buf, "%d\n", pool->nid);
+	if (!strcmp(name, "used_bytes"))
+		return print_pages(buf, atomic_long_read(&pool->nr_used));
+	if (!strcmp(name, "bad_bytes"))
+		return print_pages(buf, atomic_long_read(&pool->nr_bad));
+	if (!strcmp(name, "state"))
+		return sysfs_emit(buf, "%s\n", state_words[pool->state]);
+	if (!strcmp(name, "error"))
+		return sysfs_emit(buf, "%d\n", pool->error);
+	return print_stuck(&pool->stuck, buf);
+}
+
+static ssize_t show_attr(struct kobject *kobj, struct kobj_attribute *attr, char *buf)
+{
+	struct ember_pool *pool;
+	ssize_t len = -ENODEV;
+
+	mutex_lock(&pools_mutex);
+	list_for_each_entry(pool, &ember_pools, node)
+		if (pool->kobj == kobj)
+			len = print_attr(pool, attr->attr.name, buf);
+	mutex_unlock(&pools_mutex);
+	return len;
+}
+
+#define POOL_ATTR(_name)                                                                           \
+	static struct kobj_attribute _name##_attr = {                                              \
+		.attr = { .name = #_name, .mode = 0444 },                                          \
+		.show = show_attr,                                                                 \
+	}
+
+POOL_ATTR(start);
+POOL_ATTR(bytes);
+POOL_ATTR(node);
+POOL_ATTR(used_bytes);
+POOL_ATTR(bad_bytes);
+POOL_ATTR(state);
+POOL_ATTR(error);
+POOL_ATTR(stuck);
+
+static struct attribute *pool_attrs[] = {
+	&start_attr.attr,     &bytes_attr.attr, &node_attr.attr,  &used_bytes_attr.attr,
+	&bad_bytes_attr.attr, &state_attr.attr, &error_attr.attr, &stuck_attr.attr,
+	NULL,
+};
+
+static const struct attribute_group pool_group = { .attrs = pool_attrs };
+
+/* ---- one pool ---- */
+
+/*
+ * Only memory that the firmware or the boot loader's user has set apart. Ordinary memory
+ * is the kernel's, a device's registers are nobody's memory, and what a driver uses is
+ * marked as busy, which request_mem_region() finds out.
+ */
+static bool is_set_apart(u64 start, u64 bytes)
+{
+	static const unsigned long kinds[] = { IORES_DESC_RESERVED, IORES_DESC_SOFT_RESERVED };
+
+	for (unsigned int i = 0; i < ARRAY_SIZE(kinds); i++)
+		if (region_intersects(start, bytes, IORESOURCE_MEM, kinds[i]) == REGION_INTERSECTS)
+			return true;
+	return false;
+}
+
+/* Plug the memory. Afterwards the books know its pages, and nobody has any. */
+static int pool_plug(struct ember_pool *pool)
+{
+	void *addr;
+	int err;
+
+	if (!is_set_apart(pool->start, pool->bytes))
+		return -ENXIO;
+	if (!request_mem_region(pool->start, pool->bytes, "ember pool"))
+		return -EBUSY;
+	err = ember_pool_books_init(pool);
+	if (err)
+		goto release_region;
+	addr = memremap_pages(&pool->pgmap, pool->nid);
+	if (IS_ERR(addr)) {
+		err = PTR_ERR(addr);
+		goto exit_books;
+	}
+	pool->plugged = true;
+	return 0;
+
+exit_books:
+	ember_pool_books_exit(pool);
+release_region:
+	release_mem_region(pool->start, pool->bytes);
+	return err;
+}
+
+/* No page is in use, and nobody can take one: memunmap_pages() does not wait. */
+static void pool_unplug(struct ember_pool *pool)
+{
+	memunmap_pages(&pool->pgmap);
+	ember_pool_books_exit(pool);
+	release_mem_region(pool->start, pool->bytes);
+}
+
+static void add_work(struct work_struct *work)
+{
+	struct ember_pool *pool = container_of(work, struct ember_pool, add_work);
+	int err = pool_plug(pool);
+
+	mutex_lock(&pools_mutex);
+	pool->error = err;
+	pool->state = err ? EMBER_POOL_FAILED : EMBER_POOL_READY;
+	mutex_unlock(&pools_mutex);
+	if (err)
+		pr_warn("ember: pool %u, %llu bytes at 0x%llx, cannot be added: error %d\n",
+			pool->id, pool->bytes, pool->start, err);
+	else if (ember_memory_update())
+		pr_warn("ember: no memory for the table of nodes; places are unknown for now\n");
+}
+
+/* Off the list nobody finds it; sysfs and users are waited for. */
+static void pool_delete(struct ember_pool *pool)
+{
+	mutex_lock(&pools_mutex);
+	list_del(&pool->node);
+	mutex_unlock(&pools_mutex);
+	kobject_put(pool->kobj);
+	ember_memory_update();
+	ember_pool_put(pool);
+	wait_for_completion(&pool->unused);
+	if (pool->plugged)
+		pool_unplug(pool);
+	kfree(pool);
+}
+
+static void remove_work(struct work_struct *work)
+{
+	struct ember_pool *pool = container_of(work, struct ember_pool, remove_work);
+	struct ember_pool_stuck stuck = {};
+	int err = pool->plugged ? ember_pool_empty(pool, &stuck) : 0;
+
+	if (!err) {
+		pool_delete(pool);
+		return;
+	}
+	pr_info("ember: pool %u stays: %ld pages could not be moved out\n", pool->id,
+		atomic_long_read(&pool->nr_used));
+	mutex_lock(&pools_mutex);
+	pool->stuck = stuck;
+	pool->error = err;
+	pool->state = EMBER_POOL_READY;
+	WRITE_ONCE(pool->closed, false);
+	mutex_unlock(&pools_mutex);
+}
+
+/* ---- all pools ---- */
+
+/* The highest index that is neither a node's nor a pool's, or EMBER_MEM_UNKNOWN. */
+static u32 free_id(void)
+{
+	u32 id = EMBER_MEM_UNKNOWN;
+
+	while (id-- > 0)
+		if (!node_possible(id) && !find_pool(id))
+			return id;
+	return EMBER_MEM_UNKNOWN;
+}
+
+static bool overlaps(u64 start, u64 bytes)
+{
+	struct ember_pool *pool;
+
+	list_for_each_entry(pool, &ember_pools, node)
+		if (start < pool->start + pool->bytes && pool->start < start + bytes)
+			return true;
+	return false;
+}
+
+/* The node that the firmware says the range belongs to, or one that is there. */
+static int node_of(u64 start, int nid)
+{
+	if (nid == NUMA_NO_NODE)
+		nid = phys_to_target_node(start);
+	return nid >= 0 && nid < MAX_NUMNODES && node_online(nid) ? nid : first_online_node;
+}
+
+static int check_range(u64 start, u64 bytes)
+{
+	struct range pluggable = mhp_get_pluggable_range(true);
+
+	if (!bytes || !IS_ALIGNED(start, POOL_ALIGN) || !IS_ALIGNED(bytes, POOL_ALIGN))
+		return -EINVAL;
+	if (start + bytes < start || start < pluggable.start || start + bytes - 1 > pluggable.end)
+		return -ERANGE;
+	return 0;
+}
+
+static int pool_publish(struct ember_pool *pool)
+{
+	char name[16];
+	int err;
+
+	snprintf(name, sizeof(name), "pool%u", pool->id);
+	pool->kobj = kobject_create_and_add(name, ember_kobj);
+	if (!pool->kobj)
+		return -ENOMEM;
+	err = sysfs_create_group(pool->kobj, &pool_group);
+	if (err)
+		kobject_put(pool->kobj);
+	return err;
+}
+
+static int pool_enlist(struct ember_pool *pool)
+{
+	int err;
+
+	lockdep_assert_held(&pools_mutex);
+	if (overlaps(pool->start, pool->bytes))
+		return -EEXIST;
+	pool->id = free_id();
+	if (pool->id == EMBER_MEM_UNKNOWN)
+		return -ENOSPC;
+	err = pool_publish(pool);
+	if (err)
+		return err;
+	list_add_tail(&pool->node, &ember_pools);
+	return 0;
+}
+
+/**
+ * ember_pool_add() - begin to own a physical range
+ * @start: physical address
+ * @bytes: length; both multiples of 2 MiB
+ * @nid: the node to account it to, or NUMA_NO_NODE: what the firmware says
+ * @ret_id: of the new pool, whose state says how it goes on
+ *
+ * Return: 0, -EINVAL, -ERANGE (no such address on this machine), -EEXIST (overlaps another
+ * pool), -ENOSPC (no index left), -ENODEV (no such node), -ENOMEM.
+ */
+int ember_pool_add(u64 start, u64 bytes, int nid, u32 *ret_id)
+{
+	struct ember_pool *pool;
+	int err;
+
+	err = check_range(start, bytes);
+	if (err)
+		return err;
+	if (nid != NUMA_NO_NODE && (nid < 0 || nid >= MAX_NUMNODES || !node_online(nid)))
+		return -ENODEV;
+	pool = kzalloc(sizeof(*pool), GFP_KERNEL);
+	if (!pool)
+		return -ENOMEM;
+	pool->start = start;
+	pool->bytes = bytes;
+	pool->nid = node_of(start, nid);
+	refcount_set(&pool->users, 1);
+	init_completion(&pool->unused);
+	INIT_WORK(&pool->add_work, add_work);
+	INIT_WORK(&pool->remove_work, remove_work);
+	mutex_lock(&pools_mutex);
+	err = pool_enlist(pool);
+	if (!err) {
+		*ret_id = pool->id;
+		queue_work(pool_wq, &pool->add_work);
+	}
+	mutex_unlock(&pools_mutex);
+	if (err)
+		kfree(pool);
+	return err;
+}
+
+/**
+ * ember_pool_remove() - begin to empty a pool and give its range back
+ * @id: of the pool
+ *
+ * It is gone when all that is in it could be moved elsewhere; else it becomes ready again,
+ * and "stuck" says what was in the way. Return: 0, -ENOENT, -EBUSY (being added or emptied).
+ */
+int ember_pool_remove(u32 id)
+{
+	struct ember_pool *pool;
+	int err = 0;
+
+	mutex_lock(&pools_mutex);
+	pool = find_pool(id);
+	if (!pool) {
+		err = -ENOENT;
+	} else if (pool->state == EMBER_POOL_ADDING || pool->state == EMBER_POOL_DRAINING) {
+		err = -EBUSY;
+	} else {
+		pool->state = EMBER_POOL_DRAINING;
+		/* Requests under way may hold it: what they take yet is moved out again. */
+		WRITE_ONCE(pool->closed, true);
+		memset(&pool->stuck, 0, sizeof(pool->stuck));
+		pool->error = 0;
+		queue_work(pool_wq, &pool->remove_work);
+	}
+	mutex_unlock(&pools_mutex);
+	return err;
+}
+
+/* ---- the module's parameter ---- */
+
+static char *pools;
+module_param(pools, charp, 0444);
+MODULE_PARM_DESC(pools, "Ranges to own: START+SIZE[:NODE][,...], as in 0x140000000+256M:1");
+
+/* "START+SIZE[:NODE]", with memparse()'s suffixes. Return: 0 or -EINVAL. */
+static int parse_range(char *spec, u64 *ret_start, u64 *ret_bytes, int *ret_nid)
+{
+	char *at;
+
+	*ret_start = memparse(spec, &at);
+	if (at == spec || *at++ != '+')
+		return -EINVAL;
+	spec = at;
+	*ret_bytes = memparse(spec, &at);
+	*ret_nid = NUMA_NO_NODE;
+	if (at == spec || !*at)
+		return at == spec ? -EINVAL : 0;
+	return *at == ':' ? kstrtoint(at + 1, 10, ret_nid) : -EINVAL;
+}
+
+/* A wrong range is said and left out: a machine that boots without a pool can be mended. */
+static void add_from_parameter(char *specs)
+{
+	u64 start, bytes;
+	int nid, err;
+	char *spec;
+	u32 id;
+
+	while ((spec = strsep(&specs, ","))) {
+		if (parse_range(spec, &start, &bytes, &nid)) {
+			pr_err("ember: pools: cannot understand \"%s\": want START+SIZE[:NODE]\n",
+			       spec);
+			continue;
+		}
+		err = ember_pool_add(start, bytes, nid, &id);
+		if (err)
+			pr_err("ember: pools: %llu bytes at 0x%llx: error %d\n", bytes, start, err);
+	}
+}
+
+/**
+ * ember_pools_init() - own what the parameter "pools" names
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int ember_pools_init(void)
+{
+	char *specs;
+
+	ember_kobj = kobject_create_and_add("ember", kernel_kobj);
+	if (!ember_kobj)
+		return -ENOMEM;
+	pool_wq = alloc_ordered_workqueue("ember_pool", 0);
+	if (!pool_wq)
+		goto put_kobj;
+	specs = pools ? kstrdup(pools, GFP_KERNEL) : NULL; /* the parameter stays readable */
+	if (specs)
+		add_from_parameter(specs);
+	kfree(specs);
+	return 0;
+
+put_kobj:
+	kobject_put(ember_kobj);
+	return -ENOMEM;
+}
+
+/**
+ * ember_pools_exit() - give all ranges back
+ *
+ * Nobody is left to take pages or to add pools, and none is in use: a page in use holds the
+ * module. Pools being added or emptied are waited for.
+ */
+void ember_pools_exit(void)
+{
+	struct ember_pool *pool, *next;
+
+	destroy_workqueue(pool_wq);
+	list_for_each_entry_safe(pool, next, &ember_pools, node)
+		pool_delete(pool);
+	kobject_put(ember_kobj);
+}
