@@ -254,9 +254,9 @@ static void print_head(const struct render *r, sd_json_variant *s)
 static void print_memory_row(const struct render *r, sd_json_variant *v, bool is_tier)
 {
 	uint64_t capacity = num(v, "capacity_bytes"), free_bytes = num(v, "free_bytes");
+	const char *what = is_tier ? "tier" : has(v, "pool_of") ? "  pool" : "  node";
 
-	fprintf(r->out, is_tier ? "tier %-7" PRIu64 : "  node %-5" PRIu64,
-		num(v, is_tier ? "tier" : "node"));
+	fprintf(r->out, "%s %-*" PRIu64, what, is_tier ? 7 : 5, num(v, is_tier ? "tier" : "node"));
 	fprintf(r->out, "%11s%11s", bytes(capacity).s,
 		bytes(capacity > free_bytes ? capacity - free_bytes : 0).s);
 	fprintf(r->out, "%11s%11s", bytes(free_bytes).s, bytes(num(v, "reserve_bytes")).s);
@@ -265,7 +265,9 @@ static void print_memory_row(const struct render *r, sd_json_variant *v, bool is
 static void print_claim(const struct render *r, sd_json_variant *node)
 {
 	fputs("  ", r->out);
-	if (num(node, "cpus"))
+	if (has(node, "pool_of"))
+		fprintf(r->out, "of node %" PRIu64 "; ", num(node, "pool_of"));
+	else if (num(node, "cpus"))
 		fprintf(r->out, "%" PRIu64 " CPUs; ", num(node, "cpus"));
 	else
 		fputs("no CPUs; ", r->out);

@@ -67,7 +67,7 @@ static void feed_back_moved(struct ember_cooldown *cd, const struct ember_move *
 				       : move->direction == EMBER_PROMOTE ? EMBER_COOL_UP
 									  : EMBER_COOL_DOWN;
 
-	if (move->mover == EMBER_MOVER_MOVE_SHARED)
+	if (move->mover == EMBER_MOVER_MOVE_SHARED || move->mover == EMBER_MOVER_MODULE_SHARED)
 		ember_cooldown_moved_shared(cd, &move->id, addr, how, now_ns);
 	else
 		ember_cooldown_moved(cd, &move->id, addr, how, now_ns);

@@ -105,4 +105,7 @@ void ember_engine_enter(struct ember_engine *e, enum ember_stage stage);
 /* A sign of life within a stage: whatever may take long has several. */
 void ember_engine_beat(struct ember_engine *e);
 
+/* Read the memories anew: a pool has come or gone. */
+void ember_engine_pools_changed(struct ember_engine *e);
+
 #endif /* EMBER_ENGINE_STATE_H */

@@ -365,14 +365,26 @@ static int put_target(struct nl_msg *msg, const struct ember_proc_id *id)
 	return 0;
 }
 
-static int put_dest(struct nl_msg *msg, uint32_t node)
+static int put_dest(struct nl_msg *msg, const struct ember_move *move)
 {
 	struct nlattr *nest = nla_nest_start(msg, EMBER_A_DEST);
+	int attr = move->to_pool ? EMBER_A_DEST_POOL : EMBER_A_DEST_NODE;
 
-	if (!nest || nla_put_u32(msg, EMBER_A_DEST_NODE, node) < 0)
+	if (!nest || nla_put_u32(msg, attr, move->dest) < 0)
 		return -ENOMEM;
 	nla_nest_end(msg, nest);
 	return 0;
+}
+
+static int put_flags(struct nl_msg *msg, const struct ember_move *move)
+{
+	uint32_t flags = 0;
+
+	if (move->why == EMBER_WHY_MAKE_ROOM)
+		flags |= EMBER_MIGRATE_EXCHANGE;
+	if (move->mover == EMBER_MOVER_MODULE_SHARED)
+		flags |= EMBER_MIGRATE_SHARED;
+	return flags ? nla_put_u32(msg, EMBER_A_FLAGS, flags) : 0;
 }
 
 static int put_region(struct nl_msg *msg, const struct ember_move_region *region)
@@ -399,9 +411,9 @@ int ember_genl_migrate(struct ember_genl *genl, uint64_t id, const struct ember_
 		return -ENOMEM;
 	r = nla_put_u64(msg, EMBER_A_ID, id) < 0 ? -ENOMEM : put_target(msg, &move->id);
 	if (!r)
-		r = put_dest(msg, move->dest);
-	if (!r && move->why == EMBER_WHY_MAKE_ROOM)
-		r = nla_put_u32(msg, EMBER_A_FLAGS, EMBER_MIGRATE_EXCHANGE);
+		r = put_dest(msg, move);
+	if (!r)
+		r = put_flags(msg, move);
 	for (uint32_t i = 0; !r && i < move->nr_regions; i++)
 		r = put_region(msg, &regions[i]);
 	if (r < 0) {

@@ -98,7 +98,10 @@ static bool make_plan(struct ember_engine *e, struct ember_plan_limits *limits)
 	int nr;
 
 	ember_engine_enter(e, EMBER_STAGE_MEMORIES);
-	if (ember_topology_refresh(e->config.sys_root, e->config.proc_root, &e->topo) < 0)
+	nr = ember_topology_refresh(e->config.sys_root, e->config.proc_root, &e->topo);
+	if (nr == -ESTALE)
+		ember_engine_pools_changed(e);
+	if (nr < 0)
 		return false;
 	nr = collect_plan_procs(e);
 	if (nr < 0)
@@ -173,7 +176,7 @@ void ember_move_account(struct ember_engine *e)
 		ember_quota_refund(&e->quota[job->move.direction], asked - moved);
 		*inflight -= asked < *inflight ? asked : *inflight;
 		learn_rate(e, job, moved);
-		if (job->move.mover == EMBER_MOVER_MODULE)
+		if (ember_mover_is_module(job->move.mover))
 			e->status.move_ns += job->time_ns;
 		ember_job_free(job);
 	}

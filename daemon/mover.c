@@ -239,7 +239,7 @@ static void *lane_main(void *arg)
 	while (next_job(lane, &job)) {
 		if (!job)
 			wait_for_result(lane);
-		else if (job->move.mover == EMBER_MOVER_MODULE)
+		else if (ember_mover_is_module(job->move.mover))
 			send_to_module(lane, job);
 		else
 			run_move_pages(lane, job);

@@ -57,7 +57,7 @@ static bool all_memory_is_top(const struct ember_topology *topo)
 {
 	int limit = slowest_tier_with_cpus(topo);
 
-	for (uint16_t left = topo->memory_nodes; left; left &= left - 1)
+	for (uint16_t left = topo->memory_nodes & ~topo->pools; left; left &= left - 1)
 		if (topo->nodes[__builtin_ctz(left)].kernel_tier > limit)
 			return false;
 	return true;
@@ -74,7 +74,8 @@ enum ember_numab_reason ember_numab_judge(const struct ember_topology *topo, int
 	if (!(topo->memory_nodes & topo->cpu_nodes))
 		return EMBER_NUMAB_NO_TARGET;
 	if (mode & MODE_NORMAL)
-		return topo->memory_nodes & ~topo->cpu_nodes ? EMBER_NUMAB_PULLS_TO_CPU
-							     : EMBER_NUMAB_PULLS_ACROSS;
+		return topo->memory_nodes & ~(topo->cpu_nodes | topo->pools)
+			   ? EMBER_NUMAB_PULLS_TO_CPU
+			   : EMBER_NUMAB_PULLS_ACROSS;
 	return all_memory_is_top(topo) ? EMBER_NUMAB_ALL_TOP : EMBER_NUMAB_COMPETES;
 }

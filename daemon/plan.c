@@ -210,12 +210,19 @@ static void prepare_classes(struct ember_plan_work *w, const struct ember_topolo
 		}
 }
 
-/* Pages that could never come to the fastest tier: all of it is outside their cpuset. */
+/*
+ * Pages that could never come to the fastest tier: all of it is outside their cpuset, or it is
+ * pools and they are of a kind that pools cannot hold.
+ */
 static void count_not_allowed(struct ember_plan *plan, const struct ember_topology *topo)
 {
 	const struct ember_plan_work *w = plan->work;
 
 	for (unsigned int c = 0; c < w->survey.nr_classes; c++) {
+		enum ember_why_not why_not = w->survey.classes[c].no_pools
+						 ? EMBER_WHY_NOT_NOT_FOR_POOLS
+						 : EMBER_WHY_NOT_NOT_ALLOWED;
+
 		if (w->near[0][c])
 			continue;
 		for (uint16_t mems = topo->memory_nodes & ~topo->tiers[0].nodes; mems;
@@ -224,7 +231,7 @@ static void count_not_allowed(struct ember_plan *plan, const struct ember_topolo
 			    w->survey.counts[__builtin_ctz(mems)][c];
 
 			for (unsigned int r = 0; counts && r < EMBER_RANKS; r++)
-				plan->nr_why_not[EMBER_WHY_NOT_NOT_ALLOWED] += counts->pages[r];
+				plan->nr_why_not[why_not] += counts->pages[r];
 		}
 	}
 }
@@ -354,8 +361,7 @@ static void eligible(const struct exchange_ctx *x, const struct picker *p, uint3
 		     const struct ember_region *r, const struct ember_region_span *span,
 		     uint64_t ret[EMBER_PLANE_WORDS])
 {
-	uint16_t mems = p->direction == EMBER_PROMOTE ? x->from_mems[x->w->survey.class_of[proc]]
-						      : 1U << x->node;
+	uint16_t mems = p->direction == EMBER_PROMOTE ? x->from_mems[span->class] : 1U << x->node;
 	uint64_t mask[EMBER_PLANE_WORDS];
 
 	memset(ret, 0, sizeof(mask));
@@ -379,44 +385,42 @@ static uint8_t page_rank(const struct exchange_ctx *x, const struct ember_region
 }
 
 /* The rank of a level in this exchange. */
-static uint8_t level_rank(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+static uint8_t level_rank(const struct exchange_ctx *x, const struct picker *p,
 			  const struct ember_region_span *span, uint8_t level)
 {
 	uint8_t rank = ember_survey_rank(&x->w->survey, span, level);
 
 	if (p->direction == EMBER_PROMOTE)
 		return rank;
-	return victim_rank(x, x->w->survey.class_of[proc], rank);
+	return victim_rank(x, span->class, rank);
 }
 
-static uint8_t exchange_rank(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+static uint8_t exchange_rank(const struct exchange_ctx *x, const struct picker *p,
 			     const struct ember_region *r, const struct ember_region_span *span,
 			     unsigned int page)
 {
-	return level_rank(x, p, proc, span, ember_region_page_level(r, page));
+	return level_rank(x, p, span, ember_region_page_level(r, page));
 }
 
-static bool level_passes(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+static bool level_passes(const struct exchange_ctx *x, const struct picker *p,
 			 const struct ember_region_span *span, uint8_t level)
 {
 	if (p->direction == EMBER_PROMOTE && ember_survey_too_cold(&x->w->survey, span, level))
 		return false;
-	return passes_cut(p, level_rank(x, p, proc, span, level));
+	return passes_cut(p, level_rank(x, p, span, level));
 }
 
 /* Worked out once for regions alike: nearly all of a process. */
-static const bool *passing_levels(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
+static const bool *passing_levels(const struct exchange_ctx *x, struct picker *p,
 				  const struct ember_region_span *span)
 {
-	uint8_t class = x->w->survey.class_of[proc];
-
-	if (p->passing_known && p->passing_class == class && p->passing_base == span->base &&
+	if (p->passing_known && p->passing_class == span->class && p->passing_base == span->base &&
 	    p->passing_size == span->size)
 		return p->passing;
 	for (unsigned int level = 0; level < EMBER_LEVELS; level++)
-		p->passing[level] = level_passes(x, p, proc, span, level);
+		p->passing[level] = level_passes(x, p, span, level);
 	p->passing_known = true;
-	p->passing_class = class;
+	p->passing_class = span->class;
 	p->passing_base = span->base;
 	p->passing_size = span->size;
 	return p->passing;
@@ -455,7 +459,7 @@ static void pick_huge(const struct exchange_ctx *x, struct picker *p, uint32_t p
 		      const struct ember_region *r, const struct ember_region_span *span,
 		      uint64_t mask[EMBER_PLANE_WORDS])
 {
-	uint8_t rank = exchange_rank(x, p, proc, r, span, 0);
+	uint8_t rank = exchange_rank(x, p, r, span, 0);
 	uint64_t shared[EMBER_PLANE_WORDS];
 
 	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
@@ -474,7 +478,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 {
 	uint64_t shared[EMBER_PLANE_WORDS];
 
-	narrow_to_passing(r, passing_levels(x, p, proc, span), mask);
+	narrow_to_passing(r, passing_levels(x, p, span), mask);
 	if (r->order == EMBER_ORDER_PMD) {
 		pick_huge(x, p, proc, r, span, mask);
 		return;
@@ -483,7 +487,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
-			uint8_t rank = exchange_rank(x, p, proc, r, span, page);
+			uint8_t rank = exchange_rank(x, p, r, span, page);
 
 			if (has_place(p, rank, 1) &&
 			    !held_back(x, p, page_addr(r, page), proc, rank, 1,
@@ -494,14 +498,14 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 		}
 }
 
-static bool worth_a_look(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+static bool worth_a_look(const struct exchange_ctx *x, const struct picker *p,
 			 const struct ember_region_span *span)
 {
-	uint8_t class = x->w->survey.class_of[proc];
+	uint8_t class = span->class;
 	bool up = p->direction == EMBER_PROMOTE;
 	uint8_t best;
 
-	if (class == UINT8_MAX || span->why_not != EMBER_NR_WHY_NOT)
+	if (class == EMBER_NO_CLASS || span->why_not != EMBER_NR_WHY_NOT)
 		return false;
 	best = up ? span->rank_max : victim_rank(x, class, span->rank_min);
 	return (up ? x->from_mems[class] : x->may_down[class]) && passes_cut(p, best) &&
@@ -509,17 +513,15 @@ static bool worth_a_look(const struct exchange_ctx *x, const struct picker *p, u
 }
 
 /* Take @mask of @r out of the counts, so that slower tiers do not plan it again. */
-static void uncount(struct exchange_ctx *x, uint32_t proc, const struct ember_region *r,
+static void uncount(struct exchange_ctx *x, const struct ember_region *r,
 		    const struct ember_region_span *span, const uint64_t mask[EMBER_PLANE_WORDS])
 {
-	uint8_t class = x->w->survey.class_of[proc];
-
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
 			uint8_t mem = ember_region_page_mem(r, page);
 
-			struct ember_counts *counts = x->w->survey.counts[mem][class];
+			struct ember_counts *counts = x->w->survey.counts[mem][span->class];
 			uint8_t rank = page_rank(x, r, span, page);
 
 			counts->pages[rank]--;
@@ -590,15 +592,14 @@ static void keep_first(uint64_t mask[EMBER_PLANE_WORDS], unsigned int n)
 }
 
 /* Where all of @mask may go, or a part of it, to which it is narrowed: a huge page stays whole. */
-static uint8_t demote_to(struct exchange_ctx *x, uint32_t proc, const struct ember_region *r,
-			 uint64_t mask[EMBER_PLANE_WORDS])
+static uint8_t demote_to(struct exchange_ctx *x, const struct ember_region *r,
+			 const struct ember_region_span *span, uint64_t mask[EMBER_PLANE_WORDS])
 {
-	uint8_t class = x->w->survey.class_of[proc], dest;
 	unsigned int n = weight(mask);
+	uint8_t dest = node_below_for(x, span->class, n);
 
-	dest = node_below_for(x, class, n);
 	if (dest == EMBER_NO_NODE && r->order != EMBER_ORDER_PMD)
-		dest = node_below_for(x, class, 1);
+		dest = node_below_for(x, span->class, 1);
 	if (dest == EMBER_NO_NODE)
 		return dest;
 	if (x->w->accept[dest] < n)
@@ -609,23 +610,41 @@ static uint8_t demote_to(struct exchange_ctx *x, uint32_t proc, const struct emb
 	return dest;
 }
 
+/* Pages of which a pool is one end of the way. */
+static void on_pools(const struct ember_topology *topo, uint8_t dest, const struct ember_region *r,
+		     uint64_t ret[EMBER_PLANE_WORDS])
+{
+	uint64_t mask[EMBER_PLANE_WORDS];
+
+	memset(ret, topo->pools >> dest & 1 ? 0xff : 0, sizeof(mask));
+	for (uint16_t mems = ember_region_mems(r) & topo->pools; mems; mems &= mems - 1) {
+		ember_region_on_mem(r, __builtin_ctz(mems), mask);
+		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+			ret[w] |= mask[w];
+	}
+}
+
 /*
- * Pages that only move_pages(2) may touch: all but exclusive anonymous base pages. Shared ones
- * apart, because only those may be taken from others who map them: where it is not known (never
- * seen young here) the kernel shall refuse, or what is cold here would be demoted under who needs
- * it.
+ * The module moves exclusive anonymous base pages, and whatever goes to a pool or comes from one;
+ * move_pages(2) the rest. Shared ones apart, because only those may be taken from others who map
+ * them: where it is not known (never seen young here) the mover shall refuse, or what is cold here
+ * would be demoted under who needs it.
  */
-static void split_by_mover(const struct ember_region *r, const uint64_t mask[EMBER_PLANE_WORDS],
+static void split_by_mover(const struct ember_topology *topo, uint8_t dest,
+			   const struct ember_region *r, const uint64_t mask[EMBER_PLANE_WORDS],
 			   uint64_t ret[EMBER_NR_MOVERS][EMBER_PLANE_WORDS])
 {
-	bool plain = r->kind == EMBER_KIND_ANON && r->order == EMBER_ORDER_BASE;
-	uint64_t shared[EMBER_PLANE_WORDS];
+	uint64_t shared[EMBER_PLANE_WORDS], pooled[EMBER_PLANE_WORDS];
 
 	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
+	on_pools(topo, dest, r, pooled);
 	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
-		ret[EMBER_MOVER_MODULE][w] = plain ? mask[w] & ~shared[w] : 0;
-		ret[EMBER_MOVER_MOVE_SHARED][w] = mask[w] & shared[w];
-		ret[EMBER_MOVER_MOVE_PAGES][w] = mask[w] & ~shared[w] & ~ret[EMBER_MOVER_MODULE][w];
+		uint64_t module = pooled[w] | (ember_region_is_plain(r) ? ~shared[w] : 0);
+
+		ret[EMBER_MOVER_MODULE][w] = mask[w] & module & ~shared[w];
+		ret[EMBER_MOVER_MODULE_SHARED][w] = mask[w] & module & shared[w];
+		ret[EMBER_MOVER_MOVE_PAGES][w] = mask[w] & ~module & ~shared[w];
+		ret[EMBER_MOVER_MOVE_SHARED][w] = mask[w] & ~module & shared[w];
 	}
 }
 
@@ -647,7 +666,7 @@ static int add_alike(struct exchange_ctx *x, const struct picker *p, uint32_t pr
 	uint64_t by_mover[EMBER_NR_MOVERS][EMBER_PLANE_WORDS];
 	int err = 0;
 
-	split_by_mover(r, mask, by_mover);
+	split_by_mover(x->topo, dest, r, mask, by_mover);
 	for (unsigned int m = 0; m < EMBER_NR_MOVERS && !err; m++) {
 		struct item item = {.proc = proc, .dest = dest, .mover = m};
 		unsigned int n = weight(by_mover[m]), first = 0;
@@ -719,19 +738,19 @@ static int64_t name_pages(struct exchange_ctx *x, struct picker *p)
 			uint8_t dest = x->node;
 			int err;
 
-			if (!worth_a_look(x, p, proc, &span[i]))
+			if (!worth_a_look(x, p, &span[i]))
 				continue;
 			eligible(x, p, proc, r, &span[i], mask);
 			pick(x, p, proc, r, &span[i], mask);
 			if (!weight(mask))
 				continue;
 			if (p->direction == EMBER_DEMOTE)
-				dest = demote_to(x, proc, r, mask);
+				dest = demote_to(x, r, &span[i], mask);
 			if (dest == EMBER_NO_NODE)
 				continue;
 			if (p->direction == EMBER_PROMOTE)
 				leave_room(x, r, mask, 1);
-			uncount(x, proc, r, &span[i], mask);
+			uncount(x, r, &span[i], mask);
 			err = add_items(x, p, proc, r, &span[i], dest, mask);
 			if (err < 0)
 				return err;
@@ -758,7 +777,7 @@ static uint64_t count_held_back(struct exchange_ctx *x, enum ember_direction dir
 		for (uint32_t i = 0; i < rs->nr && p.left; i++) {
 			uint64_t mask[EMBER_PLANE_WORDS];
 
-			if (!worth_a_look(x, &p, proc, &span[i]))
+			if (!worth_a_look(x, &p, &span[i]))
 				continue;
 			eligible(x, &p, proc, &rs->regions[i], &span[i], mask);
 			pick(x, &p, proc, &rs->regions[i], &span[i], mask);
@@ -1043,8 +1062,8 @@ static bool joins(const struct ember_plan *plan, const struct item *item,
 	       move->why == item->why && has_place_for(move, item, limits);
 }
 
-static int start_move(struct ember_plan *plan, const struct ember_plan_proc *procs,
-		      const struct item *item)
+static int start_move(struct ember_plan *plan, const struct ember_topology *topo,
+		      const struct ember_plan_proc *procs, const struct item *item)
 {
 	int err = grow(&plan->moves, plan->nr_moves, &plan->nr_moves_alloc, sizeof(*plan->moves));
 
@@ -1055,6 +1074,7 @@ static int start_move(struct ember_plan *plan, const struct ember_plan_proc *pro
 	    .proc = item->proc,
 	    .first_region = plan->nr_regions,
 	    .dest = item->dest,
+	    .to_pool = topo->pools >> item->dest & 1,
 	    .direction = item->direction,
 	    .mover = item->mover,
 	    .why = item->why,
@@ -1062,8 +1082,8 @@ static int start_move(struct ember_plan *plan, const struct ember_plan_proc *pro
 	return 0;
 }
 
-static int bundle(struct ember_plan *plan, const struct ember_plan_proc *procs,
-		  const struct ember_plan_limits *limits)
+static int bundle(struct ember_plan *plan, const struct ember_topology *topo,
+		  const struct ember_plan_proc *procs, const struct ember_plan_limits *limits)
 {
 	struct ember_plan_work *w = plan->work;
 	int err;
@@ -1077,7 +1097,7 @@ static int bundle(struct ember_plan *plan, const struct ember_plan_proc *procs,
 		if (!item->region.nr_pages)
 			continue;
 		if (!joins(plan, item, limits)) {
-			err = start_move(plan, procs, item);
+			err = start_move(plan, topo, procs, item);
 			if (err < 0)
 				return err;
 		}
@@ -1155,7 +1175,7 @@ static int make(struct ember_plan *plan, const struct ember_topology *topo,
 			return err;
 	}
 	plan->settled = is_settled(plan);
-	return bundle(plan, procs, limits);
+	return bundle(plan, topo, procs, limits);
 }
 
 /* Empty, but the memory stays. */

@@ -24,11 +24,18 @@ static inline enum ember_direction ember_opposite(enum ember_direction direction
 }
 
 enum ember_mover {
-	EMBER_MOVER_MODULE,      /* exclusive anonymous base pages */
-	EMBER_MOVER_MOVE_PAGES,  /* huge pages, file, shmem */
-	EMBER_MOVER_MOVE_SHARED, /* the same call, for pages that several processes map */
+	EMBER_MOVER_MODULE,        /* exclusive anonymous base pages */
+	EMBER_MOVER_MODULE_SHARED, /* the module, too: shared ones, if a pool is one end of the way
+				    */
+	EMBER_MOVER_MOVE_PAGES,    /* huge pages, file, shmem */
+	EMBER_MOVER_MOVE_SHARED,   /* the same call, for pages that several processes map */
 	EMBER_NR_MOVERS,
 };
+
+static inline bool ember_mover_is_module(uint8_t mover)
+{
+	return mover == EMBER_MOVER_MODULE || mover == EMBER_MOVER_MODULE_SHARED;
+}
 
 /* Why a move is in the plan. Word and sentence are the same in logs, status and explain. */
 #define EMBER_WHY(X)                                                                               \
@@ -60,6 +67,7 @@ enum ember_why {
 	X(BOUND, "bound", "its area, or one in its 2 MiB, has a memory policy (mbind)")            \
 	X(SHARED_ELSEWHERE, "shared", "counted with another process that shares it")               \
 	X(KIND, "kind", "a kind of memory that is not moved")                                      \
+	X(NOT_FOR_POOLS, "not-for-pools", "huge, shared or of a file: pools cannot hold it")       \
 	X(SHARED_FILE, "shared-file", "of a file that other processes map as well")                \
 	X(CLASSES, "classes", "more combinations of cpuset and home node than are planned")        \
 	X(IGNORED, "ignored", "the policy says so")                                                \
@@ -83,7 +91,7 @@ struct ember_plan_proc {
 	struct ember_regions *regions; /* levels are brought up to date in place */
 	uint32_t owner;                /* user id: whose shared memory it can be */
 	uint32_t weight;               /* of its rule; 100 is neutral */
-	uint16_t allowed;              /* bit i: may lie on node i (Mems_allowed, policy) */
+	uint16_t allowed;              /* bit i: may lie in memory i (cpuset, policy) */
 	uint8_t home;                  /* node of the CPUs that use it (EMBER_NO_NODE: any) */
 	bool frozen;                   /* count it, do not move it */
 	uint8_t frozen_why;            /* enum ember_why_not: IGNORED, say */
@@ -116,7 +124,8 @@ struct ember_move {
 	uint32_t first_region; /* into ember_plan.regions */
 	uint32_t nr_regions;
 	uint32_t nr_pages;
-	uint8_t dest; /* node */
+	uint8_t dest; /* memory: a node, or a pool */
+	bool to_pool; /* dest is a pool */
 	uint8_t direction;
 	uint8_t mover;
 	uint8_t why;

@@ -169,6 +169,11 @@ void ember_region_on_mem(const struct ember_region *r, uint8_t mem, uint64_t ret
 	}
 }
 
+bool ember_region_is_plain(const struct ember_region *r)
+{
+	return r->kind == EMBER_KIND_ANON && r->order == EMBER_ORDER_BASE;
+}
+
 uint16_t ember_region_mems(const struct ember_region *r)
 {
 	unsigned int vary = (r->plane_mask & MEM_MASK) >> EMBER_PLANE_MEM0;

@@ -90,6 +90,9 @@ void ember_region_plane(const struct ember_region *r, enum ember_plane plane,
 void ember_region_on_mem(const struct ember_region *r, uint8_t mem,
 			 uint64_t ret[EMBER_PLANE_WORDS]);
 
+/* Exclusive or shared, but anonymous and of base pages: what the module moves. */
+bool ember_region_is_plain(const struct ember_region *r);
+
 /* Bit m set: some present page lies in memory m (may name one too many, never one too few). */
 uint16_t ember_region_mems(const struct ember_region *r);
 

@@ -30,7 +30,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
     Node, INT(node), COMMENT("Absent for a node without memory"), MAYBE_INT(tier), INT(cpus),
-    COMMENT("Where its rank comes from"), STR(claim), STR(claim_sentence),
+    COMMENT("A pool: memory that ember owns; and the node that it is accounted to"),
+    MAYBE_INT(pool_of), COMMENT("Where its rank comes from"), STR(claim), STR(claim_sentence),
     COMMENT("N of /sys/devices/virtual/memory_tiering/memory_tierN"), MAYBE_INT(kernel_tier),
     COMMENT("By firmware (HMAT)"), MAYBE_INT(read_latency_ns), MAYBE_INT(read_bandwidth_mbs),
     INT(capacity_bytes), INT(free_bytes), INT(high_watermark_bytes), INT(reserve_bytes),
@@ -59,8 +60,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Plan, COMMENT("Since the start"), INT(plans
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
     Moves, COMMENT("promote or demote"), STR(direction),
-    COMMENT("module, move_pages, or move_pages_all (pages that several processes map)"), STR(mover),
-    COMMENT("Since the start; tried is applied and all of refused"), INT(tried_pages),
+    COMMENT("module, move_pages; module_shared, move_pages_all (pages that several processes map)"),
+    STR(mover), COMMENT("Since the start; tried is applied and all of refused"), INT(tried_pages),
     INT(applied_pages), ARRAY(refused, Reason));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(

@@ -26,6 +26,7 @@ static const char *const direction_words[] = {
 
 static const char *const mover_words[] = {
     [EMBER_MOVER_MODULE] = "module",
+    [EMBER_MOVER_MODULE_SHARED] = "module_shared",
     [EMBER_MOVER_MOVE_PAGES] = "move_pages",
     [EMBER_MOVER_MOVE_SHARED] = "move_pages_all",
 };
@@ -118,7 +119,8 @@ static int append_node(const struct ember_status *s, unsigned int id, sd_json_va
 
 	return sd_json_variant_append_arraybo(
 	    array, UNSIGNED("node", id), UNSIGNED_IF(n->tier != EMBER_NO_TIER, "tier", n->tier),
-	    UNSIGNED("cpus", n->nr_cpus), STRING("claim", ember_claim_word(n->claim)),
+	    UNSIGNED("cpus", n->nr_cpus), UNSIGNED_IF(n->is_pool, "pool_of", n->pool_node),
+	    STRING("claim", ember_claim_word(n->claim)),
 	    STRING("claim_sentence", ember_claim_sentence(n->claim)),
 	    UNSIGNED_IF(n->kernel_tier >= 0, "kernel_tier", n->kernel_tier),
 	    UNSIGNED_IF(n->read_latency_ns, "read_latency_ns", n->read_latency_ns),

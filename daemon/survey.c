@@ -46,17 +46,34 @@ static int bias_of(uint32_t weight)
 	return bias > 40 ? 40 : bias;
 }
 
-static int class_of(struct ember_survey *s, const struct ember_plan_proc *proc)
+static uint8_t find_class(struct ember_survey *s, uint8_t home, uint16_t allowed, bool no_pools)
 {
 	unsigned int c;
 
 	for (c = 0; c < s->nr_classes; c++)
-		if (s->classes[c].home == proc->home && s->classes[c].allowed == proc->allowed)
+		if (s->classes[c].home == home && s->classes[c].allowed == allowed &&
+		    s->classes[c].no_pools == no_pools)
 			return c;
 	if (c == EMBER_MAX_CLASSES)
-		return -1;
-	s->classes[c] = (struct ember_class){.home = proc->home, .allowed = proc->allowed};
+		return EMBER_NO_CLASS;
+	s->classes[c] =
+	    (struct ember_class){.home = home, .allowed = allowed, .no_pools = no_pools};
 	return s->nr_classes++;
+}
+
+/* Only what the module moves can lie in a pool. */
+static uint8_t class_of(struct ember_survey *s, const struct ember_topology *topo,
+			const struct ember_plan_proc *proc, const struct ember_region *r)
+{
+	bool no_pools = (topo->pools & proc->allowed) && !ember_region_is_plain(r);
+	uint8_t *class = &s->class_now[no_pools];
+
+	if (proc->frozen)
+		return EMBER_NO_CLASS;
+	if (*class == EMBER_NO_CLASS)
+		*class = find_class(s, proc->home, proc->allowed & ~(no_pools ? topo->pools : 0),
+				    no_pools);
+	return *class;
 }
 
 /* File pages that others map too: what this process does tells nothing of what they do. */
@@ -178,12 +195,12 @@ enum ember_why_not ember_survey_left_out(const struct ember_survey *s, uint32_t 
 	return EMBER_WHY_NOT_SHARED_ELSEWHERE;
 }
 
-static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, int class,
+static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, uint8_t class,
 					 const struct ember_region *r)
 {
 	if (proc->frozen)
 		return proc->frozen_why;
-	if (class < 0)
+	if (class == EMBER_NO_CLASS)
 		return EMBER_WHY_NOT_CLASSES;
 	if (r->kind == EMBER_KIND_HUGETLB || r->kind == EMBER_KIND_UNSPEC)
 		return EMBER_WHY_NOT_KIND;
@@ -213,7 +230,7 @@ static unsigned int count_levels(const struct ember_region *r,
 	return n;
 }
 
-static int counts_for(struct ember_survey *s, uint8_t mem, int class, struct ember_counts **ret)
+static int counts_for(struct ember_survey *s, uint8_t mem, uint8_t class, struct ember_counts **ret)
 {
 	if (!s->counts[mem][class])
 		s->counts[mem][class] = calloc(1, sizeof(struct ember_counts));
@@ -281,9 +298,9 @@ static void add_sums(struct ember_survey *s, struct ember_plan *plan, uint8_t ti
 
 /* The part of a region that lies on @mem. */
 static int add_part(struct ember_survey *s, struct ember_plan *plan,
-		    const struct ember_topology *topo, int class, uint8_t mem,
-		    const struct ember_region *r, struct ember_region_span *span,
-		    const uint64_t left_out[EMBER_PLANE_WORDS], enum ember_why_not why_left_out)
+		    const struct ember_topology *topo, uint8_t mem, const struct ember_region *r,
+		    struct ember_region_span *span, const uint64_t left_out[EMBER_PLANE_WORDS],
+		    enum ember_why_not why_left_out)
 {
 	uint8_t tier = ember_topology_tier_of(topo, mem);
 	struct ember_counts *counts = NULL;
@@ -292,7 +309,7 @@ static int add_part(struct ember_survey *s, struct ember_plan *plan,
 	int err = 0;
 
 	if (tier != EMBER_NO_TIER && span->why_not == EMBER_NR_WHY_NOT)
-		err = counts_for(s, mem, class, &counts);
+		err = counts_for(s, mem, span->class, &counts);
 	if (err < 0)
 		return err;
 	if (!r->heat && !r->plane_mask) {
@@ -316,7 +333,6 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 		      uint32_t proc, const struct ember_region *r, struct ember_region_span *span)
 {
 	bool huge = r->order == EMBER_ORDER_PMD;
-	int class = s->class_of[proc] == UINT8_MAX ? -1 : s->class_of[proc];
 	uint64_t left_out[EMBER_PLANE_WORDS];
 	enum ember_why_not why_left_out;
 	int err = 0;
@@ -324,11 +340,11 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 	*span = (struct ember_region_span){.rank_min = EMBER_RANKS - 1};
 	span->base = (huge ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE) + s->bias;
 	span->size = huge ? EMBER_PAGE_HUGE : EMBER_PAGE_BASE;
-	span->why_not = region_why_not(&procs[proc], class, r);
+	span->class = class_of(s, topo, &procs[proc], r);
+	span->why_not = region_why_not(&procs[proc], span->class, r);
 	why_left_out = ember_survey_left_out(s, proc, procs[proc].owner, r, left_out);
 	for (uint16_t mems = ember_region_mems(r); mems && !err; mems &= mems - 1)
-		err = add_part(s, plan, topo, class, __builtin_ctz(mems), r, span, left_out,
-			       why_left_out);
+		err = add_part(s, plan, topo, __builtin_ctz(mems), r, span, left_out, why_left_out);
 	return err;
 }
 
@@ -345,14 +361,6 @@ static int reserve(struct ember_survey *s, const struct ember_plan_proc *procs, 
 		if (!s->spans)
 			return -ENOMEM;
 		s->nr_spans_alloc = nr + nr / 4;
-	}
-	if (nr_procs > s->nr_class_of_alloc) {
-		free(s->class_of);
-		s->nr_class_of_alloc = 0;
-		s->class_of = malloc(nr_procs + nr_procs / 4);
-		if (!s->class_of)
-			return -ENOMEM;
-		s->nr_class_of_alloc = nr_procs + nr_procs / 4;
 	}
 	s->nr_spans = nr;
 	return 0;
@@ -400,9 +408,8 @@ int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 	span = s->spans;
 	for (size_t p = 0; p < nr_procs; p++) {
 		struct ember_regions *rs = procs[p].regions;
-		int class = procs[p].frozen ? -1 : class_of(s, &procs[p]);
 
-		s->class_of[p] = class < 0 ? UINT8_MAX : class;
+		memset(s->class_now, EMBER_NO_CLASS, sizeof(s->class_now));
 		s->bias = bias_of(procs[p].weight);
 		for (uint32_t i = 0; i < rs->nr; i++) {
 			err = add_region(s, plan, topo, procs, p, &rs->regions[i], span++);
@@ -419,7 +426,6 @@ void ember_survey_free(struct ember_survey *s)
 		for (unsigned int c = 0; c < EMBER_MAX_CLASSES; c++)
 			free(s->counts[m][c]);
 	free(s->spans);
-	free(s->class_of);
 	free(s->shared);
 	*s = (struct ember_survey){0};
 }

@@ -10,8 +10,9 @@
 #include "gain.h"
 #include "plan.h"
 
-/* Processes that may use the same nodes at the same distance are planned together. */
+/* Pages that may use the same memories at the same distance are planned together. */
 #define EMBER_MAX_CLASSES 64
+#define EMBER_NO_CLASS UINT8_MAX
 
 /* Information, in sixteenths, from which on the pages of a region count as known. */
 #define EMBER_SURVEY_KNOWN (4 * EMBER_INFO_ONE)
@@ -24,7 +25,8 @@
 #define EMBER_RANK_BASE_HUGE (EMBER_RANK_BASE - 9 * EMBER_LEVELS_PER_OCTAVE)
 
 struct ember_class {
-	uint16_t allowed;
+	uint16_t allowed; /* bit i: memory i */
+	bool no_pools;    /* of a kind that pools cannot hold */
 	uint8_t home;
 };
 
@@ -42,6 +44,7 @@ struct ember_region_span {
 	uint8_t why_not; /* not movable as a whole: enum ember_why_not, else EMBER_NR_WHY_NOT */
 	uint8_t base;    /* rank of level 0 */
 	uint8_t size;    /* enum ember_page_size */
+	uint8_t class;   /* index, or EMBER_NO_CLASS */
 };
 
 struct ember_survey {
@@ -57,8 +60,7 @@ struct ember_survey {
 	struct ember_region_span *spans; /* of all processes, one after the other */
 	size_t nr_spans;
 	size_t nr_spans_alloc;
-	uint8_t *class_of; /* of each process */
-	size_t nr_class_of_alloc;
+	uint8_t class_now[2]; /* of the process under way: of pages that pools hold, of others */
 	struct ember_shared_seen *shared; /* hash: regions that shared pages are counted with */
 	uint64_t seed;                    /* of that hash */
 	size_t nr_shared;

@@ -308,13 +308,113 @@ static int read_watermarks(const char *root, struct ember_topology *topo)
 	return 0;
 }
 
+/* ---- pools ---- */
+
+#define POOL_DIR "kernel/ember"
+
+static uint64_t pool_number(const char *root, unsigned int pool, const char *attr)
+{
+	_cleanup_fclose_ FILE *f = open_at(root, POOL_DIR "/pool%u/%s", pool, attr);
+	uint64_t value = 0;
+
+	return f && fscanf(f, "%" SCNu64, &value) == 1 ? value : 0;
+}
+
+static bool pool_is_ready(const char *root, unsigned int pool)
+{
+	_cleanup_fclose_ FILE *f = open_at(root, POOL_DIR "/pool%u/state", pool);
+	char state[16];
+
+	return f && fscanf(f, "%15s", state) == 1 && !strcmp(state, "ready");
+}
+
+/* Of a pool that is being emptied, nothing is free. */
+static void read_pool_room(const char *root, unsigned int pool, struct ember_node *n)
+{
+	uint64_t bytes = pool_number(root, pool, "bytes");
+	uint64_t bad = pool_number(root, pool, "bad_bytes");
+	uint64_t used = pool_number(root, pool, "used_bytes");
+
+	n->capacity_bytes = bytes > bad ? bytes - bad : 0;
+	n->free_bytes = n->capacity_bytes > used ? n->capacity_bytes - used : 0;
+	if (!pool_is_ready(root, pool))
+		n->free_bytes = 0;
+}
+
+/* Bit i: there is a pool i. */
+static uint16_t find_pools(const char *root)
+{
+	char path[PATH_MAX];
+	_cleanup_closedir_ DIR *dir = NULL;
+	uint16_t pools = 0;
+	struct dirent *d;
+	unsigned int id;
+
+	snprintf(path, sizeof(path), "%s/" POOL_DIR, root);
+	dir = opendir(path);
+	while (dir && (d = readdir(dir)))
+		if (sscanf(d->d_name, "pool%u", &id) == 1 && id < EMBER_MAX_NODES)
+			pools |= 1U << id;
+	return pools;
+}
+
+/* Near and far, fast and slow, it is as its node; that has CPUs if its own is not online. */
+static void place_pool(struct ember_topology *topo, unsigned int id, unsigned int node)
+{
+	const struct ember_node *at = &topo->nodes[node];
+	struct ember_node *pool = &topo->nodes[id];
+
+	pool->pool_node = node;
+	memcpy(pool->distance, at->distance, sizeof(pool->distance));
+	for (unsigned int i = 0; i < EMBER_MAX_NODES; i++)
+		topo->nodes[i].distance[id] = topo->nodes[i].distance[node];
+	pool->distance[id] = at->distance[node];
+	pool->initiators = at->initiators;
+	if (at->has_cpu)
+		return;
+	pool->read_latency_ns = at->read_latency_ns;
+	pool->read_bandwidth_mbs = at->read_bandwidth_mbs;
+}
+
+static void read_pools(const char *root, struct ember_topology *topo)
+{
+	/* A node of that number exists all the same: then it is no pool of this module's. */
+	uint16_t pools = find_pools(root) & ~(topo->memory_nodes | topo->cpu_nodes);
+
+	for (uint16_t left = pools; left; left &= left - 1) {
+		unsigned int id = __builtin_ctz(left);
+		uint64_t node = pool_number(root, id, "node");
+
+		if (!pool_is_ready(root, id) || node >= EMBER_MAX_NODES)
+			continue;
+		topo->nodes[id].is_pool = topo->nodes[id].has_memory = true;
+		read_pool_room(root, id, &topo->nodes[id]);
+		place_pool(topo, id, node);
+		topo->pools |= 1U << id;
+	}
+	topo->memory_nodes |= topo->pools;
+}
+
+static bool pools_have_changed(const char *root, const struct ember_topology *topo)
+{
+	uint16_t pools =
+	    find_pools(root) & ~((topo->memory_nodes & ~topo->pools) | topo->cpu_nodes);
+
+	if (topo->pools & ~pools)
+		return true;
+	for (pools &= ~topo->pools; pools; pools &= pools - 1)
+		if (pool_is_ready(root, __builtin_ctz(pools)))
+			return true;
+	return false;
+}
+
 /* ---- ranking ---- */
 
 static bool kernel_tells_apart(const struct ember_topology *topo)
 {
 	int32_t first = -1;
 
-	for (uint16_t left = topo->memory_nodes; left; left &= left - 1) {
+	for (uint16_t left = topo->memory_nodes & ~topo->pools; left; left &= left - 1) {
 		int32_t tier = topo->nodes[__builtin_ctz(left)].kernel_tier;
 
 		if (tier < 0)
@@ -348,13 +448,22 @@ static uint64_t adistance(const struct ember_node *n, const struct ember_node *d
 static uint64_t natural_rank(const struct ember_topology *topo, struct ember_node *n,
 			     bool by_kernel, const struct ember_node *dram)
 {
-	if (by_kernel) {
+	if (by_kernel && !n->is_pool) {
 		n->claim = EMBER_CLAIM_KERNEL;
 		return n->kernel_tier;
 	}
-	if (dram && n->read_latency_ns && n->read_bandwidth_mbs) {
+	if (by_kernel && topo->nodes[n->pool_node].kernel_tier >= 0 &&
+	    !topo->nodes[n->pool_node].has_cpu) {
+		n->claim = EMBER_CLAIM_KERNEL; /* part of a node is a pool */
+		return topo->nodes[n->pool_node].kernel_tier;
+	}
+	if (dram && !by_kernel && n->read_latency_ns && n->read_bandwidth_mbs) {
 		n->claim = EMBER_CLAIM_HMAT;
 		return adistance(n, dram) / ADISTANCE_CHUNK;
+	}
+	if (n->is_pool) {
+		n->claim = EMBER_CLAIM_POOL;
+		return 0;
 	}
 	n->claim = n->has_cpu || !topo->cpu_nodes ? EMBER_CLAIM_NONE : EMBER_CLAIM_DISTANCE;
 	if (n->has_cpu && n->kernel_tier >= 0)
@@ -494,6 +603,7 @@ int ember_topology_read(const char *sys_root, const char *proc_root,
 		return err;
 	if (!topo.memory_nodes)
 		return -ENODEV;
+	read_pools(sys_root, &topo);
 	read_kernel_tiers(sys_root, &topo);
 	err = read_watermarks(proc_root, &topo);
 	if (err < 0)
@@ -517,7 +627,11 @@ int ember_topology_read_free(const char *sys_root, unsigned int node, uint64_t *
 
 int ember_topology_refresh(const char *sys_root, const char *proc_root, struct ember_topology *topo)
 {
-	for (uint16_t left = topo->memory_nodes; left; left &= left - 1) {
+	if (pools_have_changed(sys_root, topo))
+		return -ESTALE;
+	for (uint16_t left = topo->pools; left; left &= left - 1)
+		read_pool_room(sys_root, __builtin_ctz(left), &topo->nodes[__builtin_ctz(left)]);
+	for (uint16_t left = topo->memory_nodes & ~topo->pools; left; left &= left - 1) {
 		unsigned int i = __builtin_ctz(left);
 		int err = read_meminfo(sys_root, i, &topo->nodes[i]);
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Which memories there are, and which is faster. Read from sysfs and procfs below
- * roots that the caller names, so that tests run on directories.
+ * roots that the caller names, so that tests run on directories. A memory is a NUMA node, or a
+ * pool of the module's, which has a number of the same space.
  */
 #ifndef EMBER_TOPOLOGY_H
 #define EMBER_TOPOLOGY_H
@@ -23,6 +24,7 @@
 	X(KERNEL, "kernel", "the kernel's memory tiers")                                           \
 	X(HMAT, "hmat", "firmware latency and bandwidth (HMAT)")                                   \
 	X(DISTANCE, "distance", "a node without CPUs, far by distance")                            \
+	X(POOL, "pool", "a pool: set apart, so taken for the fastest")                             \
 	X(POLICY, "policy", "the policy's tier override")
 
 enum ember_claim {
@@ -47,6 +49,8 @@ struct ember_node {
 	uint8_t distance[EMBER_MAX_NODES]; /* SLIT; 0: unknown */
 	uint16_t initiators;               /* HMAT: nodes whose CPUs reach it fastest; 0: unknown */
 	uint8_t initiator;                 /* the nearest node with CPUs, or EMBER_NO_NODE */
+	bool is_pool;                      /* device memory that the module owns */
+	uint8_t pool_node;                 /* the node that a pool is accounted to */
 };
 
 struct ember_tier {
@@ -58,8 +62,9 @@ struct ember_topology {
 	struct ember_node nodes[EMBER_MAX_NODES];
 	struct ember_tier tiers[EMBER_MAX_TIERS]; /* [0] fastest */
 	uint8_t nr_tiers;
-	uint16_t memory_nodes; /* bit i */
+	uint16_t memory_nodes; /* bit i; pools too */
 	uint16_t cpu_nodes;
+	uint16_t pools;           /* bit i: memory i is a pool */
 	uint8_t nr_ignored_nodes; /* node ids that do not fit the mem index */
 	uint8_t cpu_node[1024];   /* node of each CPU, EMBER_NO_NODE if offline or unknown */
 };
@@ -84,7 +89,10 @@ int ember_topology_read(const char *sys_root, const char *proc_root,
 /* What is free on one node now, all its zones together. 0, or the error of reading. */
 int ember_topology_read_free(const char *sys_root, unsigned int node, uint64_t *ret_bytes);
 
-/* Only what changes all the time: capacity, free, watermarks. */
+/*
+ * Only what changes all the time: capacity, free, watermarks. -ESTALE: the pools are not those that
+ * were there; read everything again.
+ */
 int ember_topology_refresh(const char *sys_root, const char *proc_root,
 			   struct ember_topology *topo);
 

@@ -502,6 +502,7 @@ int ember_pools_init(void)
 	if (specs)
 		add_from_parameter(specs);
 	kfree(specs);
+	flush_workqueue(pool_wq); /* whoever loads the module for its pools finds them there */
 	return 0;
 
 put_kobj:

@@ -100,9 +100,15 @@ bool ember_respect_is_bound(const struct vm_area_struct *vma)
 	return binds(vma->vm_policy) || (vma->vm_file && file_has_policies(vma->vm_file));
 }
 
-/* Bit i: node i suits all threads, where an area has no policy of its own. */
+/*
+ * Bit i: memory i suits all threads, where an area has no policy of its own. Numbers that no
+ * node can have are those of pools, now or later.
+ */
 u64 ember_respect_nodes(const struct ember_respect *respect)
 {
-	return nodes_addr(respect->cpuset)[0] & nodes_addr(respect->policy)[0] &
-	       (BIT_ULL(EMBER_MEM_UNKNOWN) - 1);
+	u64 nodes = nodes_addr(respect->cpuset)[0] & nodes_addr(respect->policy)[0];
+
+	if (nodes_full(respect->policy))
+		nodes |= ~nodes_addr(node_states[N_POSSIBLE])[0];
+	return nodes & (BIT_ULL(EMBER_MEM_UNKNOWN) - 1);
 }

@@ -90,19 +90,19 @@ _Static_assert(sizeof(struct ember_region_rec) == 16 + 8 * 64, "record layout is
  * the kfunc advances (in/out) and fills (out). The scan is complete when cursor == end.
  */
 struct ember_scan_req {
-	__u64 cursor;        /* (in/out) next address to look at */
-	__u64 end;           /* (in) */
-	__u64 budget_ns;     /* (in) stop at the next table after this time; 0: no limit */
-	__u32 flags;         /* (in) EMBER_SCAN_* */
-	__u32 nr_recs;       /* (out) records written from the start of the buffer */
-	__u64 nr_tables;     /* (out) page tables whose entries were read */
-	__u64 nr_skipped;    /* (out) page tables skipped on their clear non-leaf bit */
-	__u64 nr_present;    /* (out) present entries seen, in 4 KiB pages */
-	__u64 nr_young;      /* (out) young entries seen, in 4 KiB pages */
-	__u64 nr_unflushed;  /* (in/out) pages cleared since the last TLB flush; begin with 0 */
-	__u64 ns;            /* (out) time inside the kfunc */
-	__u64 nodes;         /* (out) bit i: node i suits the cpuset and policies of all threads */
-	__u32 stop;          /* (out) enum ember_scan_stop */
+	__u64 cursor;       /* (in/out) next address to look at */
+	__u64 end;          /* (in) */
+	__u64 budget_ns;    /* (in) stop at the next table after this time; 0: no limit */
+	__u32 flags;        /* (in) EMBER_SCAN_* */
+	__u32 nr_recs;      /* (out) records written from the start of the buffer */
+	__u64 nr_tables;    /* (out) page tables whose entries were read */
+	__u64 nr_skipped;   /* (out) page tables skipped on their clear non-leaf bit */
+	__u64 nr_present;   /* (out) present entries seen, in 4 KiB pages */
+	__u64 nr_young;     /* (out) young entries seen, in 4 KiB pages */
+	__u64 nr_unflushed; /* (in/out) pages cleared since the last TLB flush; begin with 0 */
+	__u64 ns;           /* (out) time inside the kfunc */
+	__u64 nodes;        /* (out) bit i: memory i suits the cpuset and policies of all threads */
+	__u32 stop;         /* (out) enum ember_scan_stop */
 	__u32 nr_flush_cpus; /* (out) CPUs interrupted for the TLB flush */
 };
 _Static_assert(sizeof(struct ember_scan_req) == 96, "request layout is ABI");

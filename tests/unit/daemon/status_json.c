@@ -178,9 +178,10 @@ static void refusals_are_those_that_occurred(void **state)
 	expect_text(v, "moves/0/refused/0/word", "busy");
 	expect_number(v, "moves/0/refused/0/pages", 60);
 	expect_number(v, "moves/0/refused/1/pages", 40);
-	assert_int_equal(sd_json_variant_elements(at(v, "moves")), 6);
-	expect_text(v, "moves/2/mover", "move_pages_all");
-	assert_int_equal(sd_json_variant_elements(at(v, "moves/5/refused")), 0);
+	assert_int_equal(sd_json_variant_elements(at(v, "moves")), 8);
+	expect_text(v, "moves/1/mover", "module_shared");
+	expect_text(v, "moves/3/mover", "move_pages_all");
+	assert_int_equal(sd_json_variant_elements(at(v, "moves/7/refused")), 0);
 	sd_json_variant_unref(v);
 }
 
