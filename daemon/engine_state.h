@@ -68,6 +68,7 @@ struct ember_engine {
 	uint32_t nr_faults; /* taken by the taking under way */
 	struct ember_cadence cadence;
 	struct ember_calibration calibration;
+	struct ember_mover_cost mover_cost;
 	struct ember_cadence_obs obs;
 	struct ember_cadence_step step;
 	struct ember_plan plan;

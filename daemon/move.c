@@ -79,6 +79,7 @@ static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 	*limits = (struct ember_plan_limits){.max_regions_per_move = REGIONS_PER_MOVE,
 					     .max_pages_per_move = PAGES_PER_MOVE,
 					     .calibration = &e->calibration,
+					     .mover_cost = &e->mover_cost,
 					     .seed = e->config.seed,
 					     .alive = alive,
 					     .userdata = e};
@@ -159,6 +160,21 @@ static void learn_rate(struct ember_engine *e, const struct ember_job *job, uint
 	*rate = *rate ? (7 * *rate + now) / 8 : now;
 }
 
+/* Only what either mover could have taken. */
+static void learn_cost(struct ember_engine *e, const struct ember_job *job, uint64_t nr_moved)
+{
+	uint64_t nr_runs = 0;
+
+	if (!job->move.is_base)
+		return;
+	for (uint32_t i = 0; i < job->move.nr_regions; i++)
+		nr_runs += ember_mover_runs(job->regions[i].pages);
+	ember_mover_cost_learn(&e->mover_cost,
+			       job->move.mover == EMBER_MOVER_MODULE ? EMBER_BASE_MODULE
+								     : EMBER_BASE_MOVE_PAGES,
+			       job->move.nr_pages, nr_runs, nr_moved, job->time_ns);
+}
+
 void ember_move_account(struct ember_engine *e)
 {
 	struct ember_job *job;
@@ -176,6 +192,7 @@ void ember_move_account(struct ember_engine *e)
 		ember_quota_refund(&e->quota[job->move.direction], asked - moved);
 		*inflight -= asked < *inflight ? asked : *inflight;
 		learn_rate(e, job, moved);
+		learn_cost(e, job, moved / PAGE_BYTES);
 		if (ember_mover_is_module(job->move.mover))
 			e->status.move_ns += job->time_ns;
 		ember_job_free(job);

@@ -42,6 +42,7 @@ struct item {
 	uint8_t direction;
 	uint8_t mover;
 	uint8_t why;
+	bool is_base;  /* see ember_move */
 	uint8_t order; /* tiers: which exchange goes first */
 };
 
@@ -55,6 +56,8 @@ struct ember_plan_work {
 	int64_t accept[EMBER_MAX_NODES];    /* may be sent down to it: what is free, or gets free */
 	uint64_t demand[EMBER_MAX_NODES];
 	uint64_t budget[EMBER_NR_DIRECTIONS];
+	struct ember_mover_cost mover_cost;
+	bool probed[EMBER_DENSITIES]; /* in this plan */
 	uint16_t near[EMBER_MAX_TIERS]
 		     [EMBER_MAX_CLASSES]; /* of a tier's nodes that are allowed, the nearest */
 };
@@ -191,6 +194,8 @@ static void prepare_rooms(struct ember_plan_work *w, const struct ember_topology
 	}
 	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
 		w->budget[d] = limits->bytes[d] >> PAGE_SHIFT;
+	w->mover_cost = limits->mover_cost ? *limits->mover_cost : (struct ember_mover_cost){0};
+	memset(w->probed, 0, sizeof(w->probed));
 }
 
 static void prepare_classes(struct ember_plan_work *w, const struct ember_topology *topo)
@@ -624,22 +629,45 @@ static void on_pools(const struct ember_topology *topo, uint8_t dest, const stru
 	}
 }
 
+/* A measurement of the other mover costs one region of a plan at most. */
+static enum ember_base_mover choose_mover(struct ember_plan_work *w,
+					  const uint64_t pages[EMBER_PLANE_WORDS])
+{
+	unsigned int n = weight(pages), density;
+	enum ember_base_mover best;
+
+	if (!n)
+		return EMBER_BASE_MODULE;
+	density = ember_mover_density(n, ember_mover_runs(pages));
+	best = ember_mover_cost_choose(&w->mover_cost, density);
+	if (n < EMBER_PROBE_PAGES || w->probed[density] ||
+	    !ember_mover_cost_wants_probe(&w->mover_cost, density))
+		return best;
+	w->probed[density] = true;
+	return !best;
+}
+
 /*
- * The module moves exclusive anonymous base pages, and whatever goes to a pool or comes from one;
- * move_pages(2) the rest. Shared ones apart, because only those may be taken from others who map
- * them: where it is not known (never seen young here) the mover shall refuse, or what is cold here
- * would be demoted under who needs it.
+ * Whatever goes to a pool or comes from one goes by the module; else exclusive anonymous base
+ * pages by the faster one, and the rest by move_pages(2). Shared ones apart, because only
+ * those may be taken from others who map them: where it is not known (never seen young here) the
+ * mover shall refuse, or what is cold here would be demoted under who needs it.
  */
-static void split_by_mover(const struct ember_topology *topo, uint8_t dest,
-			   const struct ember_region *r, const uint64_t mask[EMBER_PLANE_WORDS],
-			   uint64_t ret[EMBER_NR_MOVERS][EMBER_PLANE_WORDS])
+static void split_by_mover(const struct exchange_ctx *x, uint8_t dest, const struct ember_region *r,
+			   const uint64_t mask[EMBER_PLANE_WORDS],
+			   uint64_t ret[EMBER_NR_MOVERS][EMBER_PLANE_WORDS],
+			   uint64_t free_choice[EMBER_PLANE_WORDS])
 {
 	uint64_t shared[EMBER_PLANE_WORDS], pooled[EMBER_PLANE_WORDS];
+	enum ember_base_mover base;
 
 	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
-	on_pools(topo, dest, r, pooled);
+	on_pools(x->topo, dest, r, pooled);
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+		free_choice[w] = ember_region_is_plain(r) ? mask[w] & ~shared[w] & ~pooled[w] : 0;
+	base = choose_mover(x->w, free_choice);
 	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
-		uint64_t module = pooled[w] | (ember_region_is_plain(r) ? ~shared[w] : 0);
+		uint64_t module = pooled[w] | (base == EMBER_BASE_MODULE ? free_choice[w] : 0);
 
 		ret[EMBER_MOVER_MODULE][w] = mask[w] & module & ~shared[w];
 		ret[EMBER_MOVER_MODULE_SHARED][w] = mask[w] & module & shared[w];
@@ -658,15 +686,24 @@ static enum ember_why why(const struct exchange_ctx *x, enum ember_direction dir
 	return x->ex.nr_up ? EMBER_WHY_MAKE_ROOM : EMBER_WHY_RESERVE;
 }
 
+static bool is_within(const uint64_t part[EMBER_PLANE_WORDS],
+		      const uint64_t whole[EMBER_PLANE_WORDS])
+{
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+		if (part[w] & ~whole[w])
+			return false;
+	return true;
+}
+
 /* Items of pages that come or go for the same reason. */
 static int add_alike(struct exchange_ctx *x, const struct picker *p, uint32_t proc,
 		     const struct ember_region *r, struct ember_region_span *span, uint8_t dest,
 		     const uint64_t mask[EMBER_PLANE_WORDS], bool sideways)
 {
-	uint64_t by_mover[EMBER_NR_MOVERS][EMBER_PLANE_WORDS];
+	uint64_t by_mover[EMBER_NR_MOVERS][EMBER_PLANE_WORDS], free_choice[EMBER_PLANE_WORDS];
 	int err = 0;
 
-	split_by_mover(x->topo, dest, r, mask, by_mover);
+	split_by_mover(x, dest, r, mask, by_mover, free_choice);
 	for (unsigned int m = 0; m < EMBER_NR_MOVERS && !err; m++) {
 		struct item item = {.proc = proc, .dest = dest, .mover = m};
 		unsigned int n = weight(by_mover[m]), first = 0;
@@ -675,6 +712,7 @@ static int add_alike(struct exchange_ctx *x, const struct picker *p, uint32_t pr
 			continue;
 		while (!by_mover[m][first])
 			first++;
+		item.is_base = is_within(by_mover[m], free_choice);
 		item.direction = p->direction;
 		item.why = why(x, p->direction, sideways);
 		item.order = p->direction == EMBER_DEMOTE ? UINT8_MAX - x->tier : x->tier;
@@ -1034,6 +1072,8 @@ static int by_order(const void *va, const void *vb)
 		return (int)a->dest - b->dest;
 	if (a->mover != b->mover)
 		return (int)a->mover - b->mover;
+	if (a->is_base != b->is_base)
+		return (int)a->is_base - b->is_base;
 	if (a->region.addr != b->region.addr)
 		return a->region.addr < b->region.addr ? -1 : 1;
 	return 0;
@@ -1059,7 +1099,8 @@ static bool joins(const struct ember_plan *plan, const struct item *item,
 	move = &plan->moves[plan->nr_moves - 1];
 	return move->proc == item->proc && move->dest == item->dest &&
 	       move->direction == item->direction && move->mover == item->mover &&
-	       move->why == item->why && has_place_for(move, item, limits);
+	       move->is_base == item->is_base && move->why == item->why &&
+	       has_place_for(move, item, limits);
 }
 
 static int start_move(struct ember_plan *plan, const struct ember_topology *topo,
@@ -1077,6 +1118,7 @@ static int start_move(struct ember_plan *plan, const struct ember_topology *topo
 	    .to_pool = topo->pools >> item->dest & 1,
 	    .direction = item->direction,
 	    .mover = item->mover,
+	    .is_base = item->is_base,
 	    .why = item->why,
 	};
 	return 0;

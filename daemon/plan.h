@@ -13,6 +13,7 @@
 #include "calibrate.h"
 #include "cooldown.h"
 #include "proc_id.h"
+#include "mover_cost.h"
 #include "region.h"
 #include "topology.h"
 
@@ -105,6 +106,7 @@ struct ember_plan_limits {
 	uint32_t max_pages_per_move;              /* the same, but for one region; 4 KiB pages */
 	uint64_t seed; /* of hashes: random, and the same for the life of the daemon */
 	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
+	const struct ember_mover_cost *mover_cost;   /* NULL: nothing is known */
 	void (*alive)(void *userdata); /* called before each pass over all regions; may be NULL */
 	void *userdata;
 };
@@ -126,6 +128,7 @@ struct ember_move {
 	uint32_t nr_pages;
 	uint8_t dest; /* memory: a node, or a pool */
 	bool to_pool; /* dest is a pool */
+	bool is_base; /* exclusive anonymous base pages, which either mover could take */
 	uint8_t direction;
 	uint8_t mover;
 	uint8_t why;

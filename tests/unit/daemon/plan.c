@@ -415,6 +415,46 @@ static void test_movers_within_a_region(void **state)
 	ember_regions_clear(&p.rs);
 }
 
+static uint64_t planned_by(enum ember_mover mover)
+{
+	uint64_t n = 0;
+
+	for (uint32_t i = 0; i < plan.nr_moves; i++)
+		if (plan.moves[i].mover == mover)
+			n += plan.moves[i].nr_pages;
+	return n;
+}
+
+/* Exclusive base pages go by whichever mover was faster for pages that lie like them. */
+static void test_measured_times_choose_the_mover(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_mover_cost cost = {0};
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	for (unsigned int i = 0; i < 4; i++)
+		add_region(&p, i, HOT, 1);
+	limits.mover_cost = &cost;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned_by(EMBER_MOVER_MODULE), 2048);
+	assert_true(plan.moves[0].is_base);
+	ember_mover_cost_learn(&cost, EMBER_BASE_MODULE, 512, 1, 512, 512 * 2000);
+	ember_mover_cost_learn(&cost, EMBER_BASE_MOVE_PAGES, 512, 1, 512, 512 * 1000);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned_by(EMBER_MOVER_MOVE_PAGES), 2048);
+	assert_true(plan.moves[0].is_base);
+	/* the other one is measured again: with one region */
+	for (int i = 0; i < 256; i++)
+		ember_mover_cost_learn(&cost, EMBER_BASE_MOVE_PAGES, 512, 1, 512, 512 * 1000);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned_by(EMBER_MOVER_MODULE), 512);
+	assert_int_equal(planned_by(EMBER_MOVER_MOVE_PAGES), 1536);
+	ember_regions_clear(&p.rs);
+}
+
 /* Pages shared between parent and child are counted, and moved, once. */
 static void test_shared_pages_count_once(void **state)
 {
@@ -1050,6 +1090,7 @@ int main(void)
 	    TEST(test_huge_pages_count_by_density),
 	    TEST(test_movers),
 	    TEST(test_movers_within_a_region),
+	    TEST(test_measured_times_choose_the_mover),
 	    TEST(test_shared_pages_count_once),
 	    TEST(test_shared_pages_count_where_hottest),
 	    TEST(test_strangers_share_nothing),

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "mover_cost.h"
+
+/* One measurement counts an eighth. */
+#define AVERAGE_SHIFT 3
+
+/* A preempted mover tells nothing of the other: no measurement counts for more than so often. */
+#define OUTLIER 4
+
+/* The other mover is tried after so many jobs of the better one, and then again. */
+#define FIRST_PROBE 16
+#define NEXT_PROBE 256
+
+unsigned int ember_mover_runs(const uint64_t pages[EMBER_PLANE_WORDS])
+{
+	unsigned int nr = 0;
+	uint64_t before = 0; /* the last page of the word before */
+
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
+		nr += __builtin_popcountll(pages[w] & ~(pages[w] << 1 | before));
+		before = pages[w] >> 63;
+	}
+	return nr;
+}
+
+unsigned int ember_mover_density(uint64_t nr_pages, uint64_t nr_runs)
+{
+	unsigned int density = 0;
+
+	while (density + 1 < EMBER_DENSITIES && nr_pages >= nr_runs << (density + 1))
+		density++;
+	return density;
+}
+
+static uint32_t average(uint32_t old, uint64_t sample)
+{
+	if (!old)
+		return sample;
+	if (sample > (uint64_t)old * OUTLIER)
+		sample = (uint64_t)old * OUTLIER;
+	return old + (((int64_t)sample - old) >> AVERAGE_SHIFT);
+}
+
+void ember_mover_cost_learn(struct ember_mover_cost *cost, enum ember_base_mover mover,
+			    uint64_t nr_asked, uint64_t nr_runs, uint64_t nr_moved,
+			    uint64_t time_ns)
+{
+	unsigned int density = nr_runs ? ember_mover_density(nr_asked, nr_runs) : 0;
+	struct ember_mover_time *t = &cost->time[mover][density];
+	uint64_t page_ns;
+
+	if (!nr_runs || nr_moved < EMBER_PROBE_PAGES || nr_moved < nr_asked / 2 || !time_ns)
+		return;
+	page_ns = time_ns / nr_moved;
+	if (page_ns > UINT32_MAX)
+		page_ns = UINT32_MAX;
+	t->page_ns = average(t->page_ns, page_ns ? page_ns : 1);
+	t->nr_jobs++;
+	t->nr_others = 0;
+	cost->time[!mover][density].nr_others++;
+}
+
+enum ember_base_mover ember_mover_cost_choose(const struct ember_mover_cost *cost,
+					      unsigned int density)
+{
+	uint32_t module = cost->time[EMBER_BASE_MODULE][density].page_ns;
+	uint32_t call = cost->time[EMBER_BASE_MOVE_PAGES][density].page_ns;
+
+	return module && call && call < module ? EMBER_BASE_MOVE_PAGES : EMBER_BASE_MODULE;
+}
+
+bool ember_mover_cost_wants_probe(const struct ember_mover_cost *cost, unsigned int density)
+{
+	enum ember_base_mover best = ember_mover_cost_choose(cost, density);
+	const struct ember_mover_time *other = &cost->time[!best][density];
+
+	return other->nr_others >= (other->nr_jobs ? NEXT_PROBE : FIRST_PROBE);
+}

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "check.h"
+
+#include "mover_cost.h"
+
+#define MODULE EMBER_BASE_MODULE
+#define CALL EMBER_BASE_MOVE_PAGES
+
+static void runs_are_counted_across_words(void **state)
+{
+	static const struct {
+		uint64_t pages[EMBER_PLANE_WORDS];
+		unsigned int nr;
+	} cases[] = {
+	    {{0}, 0},
+	    {{1}, 1},
+	    {{0x5}, 2},
+	    {{0xff00}, 1},
+	    {{1ULL << 63, 1}, 1},
+	    {{1ULL << 63, 2}, 2},
+	    {{~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL, ~0ULL}, 1},
+	    {{0x0101010101010101, 0, 0x0101010101010101}, 16},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(ember_mover_runs(cases[i].pages), cases[i].nr);
+}
+
+static void density_is_the_power_of_two_of_the_pages_per_run(void **state)
+{
+	static const struct {
+		uint64_t nr_pages, nr_runs;
+		unsigned int density;
+	} cases[] = {{1, 1, 0},   {3, 2, 0},   {4, 2, 1},    {7, 2, 1},       {8, 2, 2},
+		     {511, 1, 8}, {512, 1, 9}, {8192, 1, 9}, {1024, 1024, 0}, {1024, 2, 9}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
+		assert_int_equal(ember_mover_density(cases[i].nr_pages, cases[i].nr_runs),
+				 cases[i].density);
+}
+
+/* So many jobs of 512 dense pages that took @page_ns a page. */
+static void dense(struct ember_mover_cost *cost, enum ember_base_mover mover, unsigned int nr,
+		  uint64_t page_ns)
+{
+	while (nr--)
+		ember_mover_cost_learn(cost, mover, 512, 1, 512, 512 * page_ns);
+}
+
+static void the_faster_one_is_chosen_by_density(void **state)
+{
+	struct ember_mover_cost cost = {0};
+
+	(void)state;
+	assert_int_equal(ember_mover_cost_choose(&cost, 9), MODULE);
+	dense(&cost, MODULE, 1, 2000);
+	assert_int_equal(ember_mover_cost_choose(&cost, 9), MODULE);
+	dense(&cost, CALL, 1, 1000);
+	assert_int_equal(ember_mover_cost_choose(&cost, 9), CALL);
+	assert_int_equal(ember_mover_cost_choose(&cost, 8), MODULE); /* nothing is known of it */
+	dense(&cost, CALL, 40, 3000);
+	assert_int_equal(ember_mover_cost_choose(&cost, 9), MODULE);
+}
+
+static void one_outlier_decides_nothing(void **state)
+{
+	struct ember_mover_cost cost = {0};
+
+	(void)state;
+	dense(&cost, CALL, 1, 1500);
+	dense(&cost, MODULE, 20, 1000);
+	dense(&cost, MODULE, 1, 1000000);
+	assert_int_equal(ember_mover_cost_choose(&cost, 9), MODULE);
+	dense(&cost, MODULE, 3, 1000000);
+	assert_int_equal(ember_mover_cost_choose(&cost, 9), CALL);
+}
+
+static void jobs_that_tell_of_something_else_are_ignored(void **state)
+{
+	struct ember_mover_cost cost = {0};
+	const struct ember_mover_cost nothing = {0};
+
+	(void)state;
+	ember_mover_cost_learn(&cost, CALL, 63, 1, 63, 1000);     /* few */
+	ember_mover_cost_learn(&cost, CALL, 512, 1, 255, 100000); /* most were refused */
+	ember_mover_cost_learn(&cost, CALL, 0, 0, 0, 100000);
+	ember_mover_cost_learn(&cost, CALL, 512, 1, 512, 0);
+	assert_memory_equal(&cost, &nothing, sizeof(cost));
+}
+
+static void the_other_one_is_tried_now_and_then(void **state)
+{
+	struct ember_mover_cost cost = {0};
+
+	(void)state;
+	assert_false(ember_mover_cost_wants_probe(&cost, 9));
+	dense(&cost, MODULE, 15, 1000);
+	assert_false(ember_mover_cost_wants_probe(&cost, 9));
+	dense(&cost, MODULE, 1, 1000);
+	assert_true(ember_mover_cost_wants_probe(&cost, 9));
+	dense(&cost, CALL, 1, 2000);
+	assert_false(ember_mover_cost_wants_probe(&cost, 9));
+	dense(&cost, MODULE, 255, 1000);
+	assert_false(ember_mover_cost_wants_probe(&cost, 9));
+	dense(&cost, MODULE, 1, 1000);
+	assert_true(ember_mover_cost_wants_probe(&cost, 9));
+	assert_false(ember_mover_cost_wants_probe(&cost, 0));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(runs_are_counted_across_words),
+	    cmocka_unit_test(density_is_the_power_of_two_of_the_pages_per_run),
+	    cmocka_unit_test(the_faster_one_is_chosen_by_density),
+	    cmocka_unit_test(one_outlier_decides_nothing),
+	    cmocka_unit_test(jobs_that_tell_of_something_else_are_ignored),
+	    cmocka_unit_test(the_other_one_is_tried_now_and_then),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
