@@ -38,6 +38,7 @@ static int collect_plan_procs(struct ember_engine *e)
 		    .owner = process->facts.uid,
 		    .weight = process->weight,
 		    .allowed = process->nodes,
+		    .nr_cpus = process->nr_cpus,
 		    .home = process->home,
 		    .frozen = process->untrackable,
 		    .frozen_why = EMBER_WHY_NOT_IGNORED,
@@ -80,6 +81,8 @@ static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 					     .max_pages_per_move = PAGES_PER_MOVE,
 					     .calibration = &e->calibration,
 					     .mover_cost = &e->mover_cost,
+					     .leave_shared = e->policy->global.shared_memory ==
+							     EMBER_SHARED_LEAVE,
 					     .seed = e->config.seed,
 					     .alive = alive,
 					     .userdata = e};
@@ -172,7 +175,8 @@ static void learn_cost(struct ember_engine *e, const struct ember_job *job, uint
 	ember_mover_cost_learn(&e->mover_cost,
 			       job->move.mover == EMBER_MOVER_MODULE ? EMBER_BASE_MODULE
 								     : EMBER_BASE_MOVE_PAGES,
-			       job->move.nr_pages, nr_runs, nr_moved, job->time_ns);
+			       ember_mover_case_of(job->move.nr_pages, nr_runs, job->move.nr_cpus),
+			       job->move.nr_pages, nr_moved, job->time_ns);
 }
 
 void ember_move_account(struct ember_engine *e)

@@ -23,13 +23,14 @@ unsigned int ember_mover_runs(const uint64_t pages[EMBER_PLANE_WORDS])
 	return nr;
 }
 
-unsigned int ember_mover_density(uint64_t nr_pages, uint64_t nr_runs)
+struct ember_mover_case ember_mover_case_of(uint64_t nr_pages, uint64_t nr_runs, uint32_t nr_cpus)
 {
-	unsigned int density = 0;
+	struct ember_mover_case at = {.cpus = nr_cpus < EMBER_CPU_CLASSES ? nr_cpus
+									  : EMBER_CPU_CLASSES - 1};
 
-	while (density + 1 < EMBER_DENSITIES && nr_pages >= nr_runs << (density + 1))
-		density++;
-	return density;
+	while (at.density + 1 < EMBER_DENSITIES && nr_pages >= nr_runs << (at.density + 1))
+		at.density++;
+	return at;
 }
 
 static uint32_t average(uint32_t old, uint64_t sample)
@@ -42,14 +43,13 @@ static uint32_t average(uint32_t old, uint64_t sample)
 }
 
 void ember_mover_cost_learn(struct ember_mover_cost *cost, enum ember_base_mover mover,
-			    uint64_t nr_asked, uint64_t nr_runs, uint64_t nr_moved,
+			    struct ember_mover_case at, uint64_t nr_asked, uint64_t nr_moved,
 			    uint64_t time_ns)
 {
-	unsigned int density = nr_runs ? ember_mover_density(nr_asked, nr_runs) : 0;
-	struct ember_mover_time *t = &cost->time[mover][density];
+	struct ember_mover_time *t = &cost->time[mover][at.cpus][at.density];
 	uint64_t page_ns;
 
-	if (!nr_runs || nr_moved < EMBER_PROBE_PAGES || nr_moved < nr_asked / 2 || !time_ns)
+	if (nr_moved < EMBER_PROBE_PAGES || nr_moved < nr_asked / 2 || !time_ns)
 		return;
 	page_ns = time_ns / nr_moved;
 	if (page_ns > UINT32_MAX)
@@ -57,22 +57,22 @@ void ember_mover_cost_learn(struct ember_mover_cost *cost, enum ember_base_mover
 	t->page_ns = average(t->page_ns, page_ns ? page_ns : 1);
 	t->nr_jobs++;
 	t->nr_others = 0;
-	cost->time[!mover][density].nr_others++;
+	cost->time[!mover][at.cpus][at.density].nr_others++;
 }
 
 enum ember_base_mover ember_mover_cost_choose(const struct ember_mover_cost *cost,
-					      unsigned int density)
+					      struct ember_mover_case at)
 {
-	uint32_t module = cost->time[EMBER_BASE_MODULE][density].page_ns;
-	uint32_t call = cost->time[EMBER_BASE_MOVE_PAGES][density].page_ns;
+	uint32_t module = cost->time[EMBER_BASE_MODULE][at.cpus][at.density].page_ns;
+	uint32_t call = cost->time[EMBER_BASE_MOVE_PAGES][at.cpus][at.density].page_ns;
 
 	return module && call && call < module ? EMBER_BASE_MOVE_PAGES : EMBER_BASE_MODULE;
 }
 
-bool ember_mover_cost_wants_probe(const struct ember_mover_cost *cost, unsigned int density)
+bool ember_mover_cost_wants_probe(const struct ember_mover_cost *cost, struct ember_mover_case at)
 {
-	enum ember_base_mover best = ember_mover_cost_choose(cost, density);
-	const struct ember_mover_time *other = &cost->time[!best][density];
+	enum ember_base_mover best = ember_mover_cost_choose(cost, at);
+	const struct ember_mover_time *other = &cost->time[!best][at.cpus][at.density];
 
 	return other->nr_others >= (other->nr_jobs ? NEXT_PROBE : FIRST_PROBE);
 }

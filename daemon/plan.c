@@ -57,7 +57,7 @@ struct ember_plan_work {
 	uint64_t demand[EMBER_MAX_NODES];
 	uint64_t budget[EMBER_NR_DIRECTIONS];
 	struct ember_mover_cost mover_cost;
-	bool probed[EMBER_DENSITIES]; /* in this plan */
+	bool probed[EMBER_CPU_CLASSES][EMBER_DENSITIES]; /* in this plan */
 	uint16_t near[EMBER_MAX_TIERS]
 		     [EMBER_MAX_CLASSES]; /* of a tier's nodes that are allowed, the nearest */
 };
@@ -630,20 +630,21 @@ static void on_pools(const struct ember_topology *topo, uint8_t dest, const stru
 }
 
 /* A measurement of the other mover costs one region of a plan at most. */
-static enum ember_base_mover choose_mover(struct ember_plan_work *w,
+static enum ember_base_mover choose_mover(struct ember_plan_work *w, uint32_t nr_cpus,
 					  const uint64_t pages[EMBER_PLANE_WORDS])
 {
-	unsigned int n = weight(pages), density;
+	unsigned int n = weight(pages);
 	enum ember_base_mover best;
+	struct ember_mover_case at;
 
 	if (!n)
 		return EMBER_BASE_MODULE;
-	density = ember_mover_density(n, ember_mover_runs(pages));
-	best = ember_mover_cost_choose(&w->mover_cost, density);
-	if (n < EMBER_PROBE_PAGES || w->probed[density] ||
-	    !ember_mover_cost_wants_probe(&w->mover_cost, density))
+	at = ember_mover_case_of(n, ember_mover_runs(pages), nr_cpus);
+	best = ember_mover_cost_choose(&w->mover_cost, at);
+	if (n < EMBER_PROBE_PAGES || w->probed[at.cpus][at.density] ||
+	    !ember_mover_cost_wants_probe(&w->mover_cost, at))
 		return best;
-	w->probed[density] = true;
+	w->probed[at.cpus][at.density] = true;
 	return !best;
 }
 
@@ -653,8 +654,8 @@ static enum ember_base_mover choose_mover(struct ember_plan_work *w,
  * those may be taken from others who map them: where it is not known (never seen young here) the
  * mover shall refuse, or what is cold here would be demoted under who needs it.
  */
-static void split_by_mover(const struct exchange_ctx *x, uint8_t dest, const struct ember_region *r,
-			   const uint64_t mask[EMBER_PLANE_WORDS],
+static void split_by_mover(const struct exchange_ctx *x, uint32_t proc, uint8_t dest,
+			   const struct ember_region *r, const uint64_t mask[EMBER_PLANE_WORDS],
 			   uint64_t ret[EMBER_NR_MOVERS][EMBER_PLANE_WORDS],
 			   uint64_t free_choice[EMBER_PLANE_WORDS])
 {
@@ -665,7 +666,7 @@ static void split_by_mover(const struct exchange_ctx *x, uint8_t dest, const str
 	on_pools(x->topo, dest, r, pooled);
 	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
 		free_choice[w] = ember_region_is_plain(r) ? mask[w] & ~shared[w] & ~pooled[w] : 0;
-	base = choose_mover(x->w, free_choice);
+	base = choose_mover(x->w, x->procs[proc].nr_cpus, free_choice);
 	for (int w = 0; w < EMBER_PLANE_WORDS; w++) {
 		uint64_t module = pooled[w] | (base == EMBER_BASE_MODULE ? free_choice[w] : 0);
 
@@ -703,7 +704,7 @@ static int add_alike(struct exchange_ctx *x, const struct picker *p, uint32_t pr
 	uint64_t by_mover[EMBER_NR_MOVERS][EMBER_PLANE_WORDS], free_choice[EMBER_PLANE_WORDS];
 	int err = 0;
 
-	split_by_mover(x, dest, r, mask, by_mover, free_choice);
+	split_by_mover(x, proc, dest, r, mask, by_mover, free_choice);
 	for (unsigned int m = 0; m < EMBER_NR_MOVERS && !err; m++) {
 		struct item item = {.proc = proc, .dest = dest, .mover = m};
 		unsigned int n = weight(by_mover[m]), first = 0;
@@ -1113,6 +1114,7 @@ static int start_move(struct ember_plan *plan, const struct ember_topology *topo
 	plan->moves[plan->nr_moves++] = (struct ember_move){
 	    .id = procs[item->proc].id,
 	    .proc = item->proc,
+	    .nr_cpus = procs[item->proc].nr_cpus,
 	    .first_region = plan->nr_regions,
 	    .dest = item->dest,
 	    .to_pool = topo->pools >> item->dest & 1,
@@ -1201,8 +1203,7 @@ static int make(struct ember_plan *plan, const struct ember_topology *topo,
 				 .plan = plan,
 				 .w = plan->work,
 				 .plan_limits = limits};
-	int err = ember_survey_take(&plan->work->survey, plan, topo, procs, nr_procs,
-				    limits->calibration, limits->seed);
+	int err = ember_survey_take(&plan->work->survey, plan, topo, procs, nr_procs, limits);
 
 	if (err < 0)
 		return err;

@@ -69,6 +69,7 @@ enum ember_why {
 	X(SHARED_ELSEWHERE, "shared", "counted with another process that shares it")               \
 	X(KIND, "kind", "a kind of memory that is not moved")                                      \
 	X(NOT_FOR_POOLS, "not-for-pools", "huge, shared or of a file: pools cannot hold it")       \
+	X(SHARED_LEFT, "shared-left", "the policy leaves shared memory where it is")               \
 	X(SHARED_FILE, "shared-file", "of a file that other processes map as well")                \
 	X(CLASSES, "classes", "more combinations of cpuset and home node than are planned")        \
 	X(IGNORED, "ignored", "the policy says so")                                                \
@@ -93,6 +94,7 @@ struct ember_plan_proc {
 	uint32_t owner;                /* user id: whose shared memory it can be */
 	uint32_t weight;               /* of its rule; 100 is neutral */
 	uint16_t allowed;              /* bit i: may lie in memory i (cpuset, policy) */
+	uint32_t nr_cpus;              /* that it ran on when it was scanned */
 	uint8_t home;                  /* node of the CPUs that use it (EMBER_NO_NODE: any) */
 	bool frozen;                   /* count it, do not move it */
 	uint8_t frozen_why;            /* enum ember_why_not: IGNORED, say */
@@ -106,6 +108,7 @@ struct ember_plan_limits {
 	uint32_t max_pages_per_move;              /* the same, but for one region; 4 KiB pages */
 	uint64_t seed; /* of hashes: random, and the same for the life of the daemon */
 	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
+	bool leave_shared;                           /* never move what several processes map */
 	const struct ember_mover_cost *mover_cost;   /* NULL: nothing is known */
 	void (*alive)(void *userdata); /* called before each pass over all regions; may be NULL */
 	void *userdata;
@@ -126,9 +129,10 @@ struct ember_move {
 	uint32_t first_region; /* into ember_plan.regions */
 	uint32_t nr_regions;
 	uint32_t nr_pages;
-	uint8_t dest; /* memory: a node, or a pool */
-	bool to_pool; /* dest is a pool */
-	bool is_base; /* exclusive anonymous base pages, which either mover could take */
+	uint32_t nr_cpus; /* of the process */
+	uint8_t dest;     /* memory: a node, or a pool */
+	bool to_pool;     /* dest is a pool */
+	bool is_base;     /* exclusive anonymous base pages, which either mover could take */
 	uint8_t direction;
 	uint8_t mover;
 	uint8_t why;

@@ -579,6 +579,9 @@ static int parse_rules(struct ctx *ctx, struct json_object *array, const struct 
 static const char *const borrow_words[] = {
     [EMBER_BORROW_AUTO] = "auto", [EMBER_BORROW_LEAVE] = "leave", [EMBER_BORROW_OFF] = "off", NULL};
 
+static const char *const shared_words[] = {
+    [EMBER_SHARED_MOVE] = "move", [EMBER_SHARED_LEAVE] = "leave", NULL};
+
 static const struct key global_keys[] = {
     {"//", json_type_string, NULL, 0, 0, 0, NULL, NULL},
     {"period", json_type_string, parse_duration, offsetof(struct ember_policy_global, period_ns),
@@ -596,6 +599,8 @@ static const struct key global_keys[] = {
      offsetof(struct ember_policy_global, numa_balancing), 0, 0, borrow_words, "\"auto\""},
     {"damon_stat", json_type_string, parse_word, offsetof(struct ember_policy_global, damon_stat),
      0, 0, borrow_words, "\"auto\""},
+    {"shared_memory", json_type_string, parse_word,
+     offsetof(struct ember_policy_global, shared_memory), 0, 0, shared_words, "\"move\""},
     {NULL, 0, NULL, 0, 0, 0, NULL, NULL},
 };
 

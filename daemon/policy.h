@@ -23,6 +23,12 @@ enum ember_borrow {
 	EMBER_BORROW_OFF,   /* off while ember runs */
 };
 
+/* Memory that several processes map. */
+enum ember_shared {
+	EMBER_SHARED_MOVE,  /* by the needs of the process that touches it most */
+	EMBER_SHARED_LEAVE, /* stays where it is */
+};
+
 enum ember_action { EMBER_ACTION_FOLLOW, EMBER_ACTION_IGNORE };
 
 struct ember_policy_global {
@@ -34,6 +40,7 @@ struct ember_policy_global {
 	uint32_t fault_sampling;        /* one in N faults; 0: off */
 	uint32_t numa_balancing;        /* enum ember_borrow */
 	uint32_t damon_stat;            /* the same */
+	uint32_t shared_memory;         /* enum ember_shared */
 };
 
 struct ember_rule {

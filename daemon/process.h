@@ -29,6 +29,7 @@ struct ember_process {
 	uint64_t last_scan_ns; /* start of the last scan that cleared, 0: none */
 	uint64_t nr_scans;
 	uint64_t nr_lost_scans;
+	uint32_t nr_cpus; /* that it ran on when it was scanned last */
 	bool untrackable; /* KVM: access bits mean nothing */
 	uint16_t
 	    nodes; /* that suit the cpuset and memory policies of its threads, as last scanned */

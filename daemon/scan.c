@@ -75,6 +75,8 @@ static bool scan_range(struct ember_engine *e, struct ember_process *process, ui
 		}
 		if (req.stop != EMBER_STOP_LOCK) /* perhaps in the middle of an exec */
 			process->nodes = req.nodes;
+		if (req.nr_flush_cpus > process->nr_cpus)
+			process->nr_cpus = req.nr_flush_cpus;
 		count_scan(&e->status, &req);
 		take_records(process, pass, recs, req.nr_recs);
 		/* A scan of a large process takes longer than new memory shall wait. */
@@ -116,6 +118,7 @@ static bool sample_process(struct ember_engine *e, struct ember_process *process
 	};
 	struct ember_score_pass pass;
 
+	process->nr_cpus = 0;
 	ember_score_begin(&pass, &process->regions, &info);
 	complete = scan_range(e, process, 0, USER_END, &pass, &gone);
 	ember_score_end(&pass, complete);

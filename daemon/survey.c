@@ -191,6 +191,8 @@ enum ember_why_not ember_survey_left_out(const struct ember_survey *s, uint32_t 
 	ember_region_plane(r, EMBER_PLANE_SHARED, ret);
 	if (stays_when_shared(r))
 		return EMBER_WHY_NOT_SHARED_FILE;
+	if (s->leave_shared)
+		return EMBER_WHY_NOT_SHARED_LEFT;
 	shared_elsewhere(s, proc, owner, r, ret);
 	return EMBER_WHY_NOT_SHARED_ELSEWHERE;
 }
@@ -392,7 +394,7 @@ static void set_worth(struct ember_survey *s, const struct ember_calibration *ca
 
 int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
-		      size_t nr_procs, const struct ember_calibration *calibration, uint64_t seed)
+		      size_t nr_procs, const struct ember_plan_limits *limits)
 {
 	struct ember_region_span *span;
 	int err = reserve(s, procs, nr_procs);
@@ -400,8 +402,9 @@ int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 	if (err < 0)
 		return err;
 	reset(s);
-	s->seed = seed;
-	set_worth(s, calibration);
+	s->seed = limits->seed;
+	s->leave_shared = limits->leave_shared;
+	set_worth(s, limits->calibration);
 	err = note_all_shared(s, procs, nr_procs);
 	if (err < 0)
 		return err;

@@ -63,6 +63,7 @@ struct ember_survey {
 	uint8_t class_now[2]; /* of the process under way: of pages that pools hold, of others */
 	struct ember_shared_seen *shared; /* hash: regions that shared pages are counted with */
 	uint64_t seed;                    /* of that hash */
+	bool leave_shared;
 	size_t nr_shared;
 	size_t nr_shared_alloc; /* power of two */
 };
@@ -85,7 +86,7 @@ uint8_t ember_survey_rank(const struct ember_survey *s, const struct ember_regio
 /* Sum up everything. Fills @plan's nr_on_tier and the nr_why_not that concern whole regions. */
 int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
-		      size_t nr_procs, const struct ember_calibration *calibration, uint64_t seed);
+		      size_t nr_procs, const struct ember_plan_limits *limits);
 void ember_survey_free(struct ember_survey *s);
 
 /*

@@ -6,6 +6,9 @@
 #define MODULE EMBER_BASE_MODULE
 #define CALL EMBER_BASE_MOVE_PAGES
 
+static const struct ember_mover_case DENSE = {9, 0}, LESS_DENSE = {8, 0}, SCATTERED = {0, 0},
+				     BUSY = {9, 1};
+
 static void runs_are_counted_across_words(void **state)
 {
 	static const struct {
@@ -37,8 +40,13 @@ static void density_is_the_power_of_two_of_the_pages_per_run(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++)
-		assert_int_equal(ember_mover_density(cases[i].nr_pages, cases[i].nr_runs),
-				 cases[i].density);
+		assert_int_equal(
+		    ember_mover_case_of(cases[i].nr_pages, cases[i].nr_runs, 0).density,
+		    cases[i].density);
+	assert_int_equal(ember_mover_case_of(1, 1, 0).cpus, 0);
+	assert_int_equal(ember_mover_case_of(1, 1, 1).cpus, 1);
+	assert_int_equal(ember_mover_case_of(1, 1, 2).cpus, 2);
+	assert_int_equal(ember_mover_case_of(1, 1, 100).cpus, 2);
 }
 
 /* So many jobs of 512 dense pages that took @page_ns a page. */
@@ -46,7 +54,7 @@ static void dense(struct ember_mover_cost *cost, enum ember_base_mover mover, un
 		  uint64_t page_ns)
 {
 	while (nr--)
-		ember_mover_cost_learn(cost, mover, 512, 1, 512, 512 * page_ns);
+		ember_mover_cost_learn(cost, mover, DENSE, 512, 512, 512 * page_ns);
 }
 
 static void the_faster_one_is_chosen_by_density(void **state)
@@ -54,14 +62,16 @@ static void the_faster_one_is_chosen_by_density(void **state)
 	struct ember_mover_cost cost = {0};
 
 	(void)state;
-	assert_int_equal(ember_mover_cost_choose(&cost, 9), MODULE);
+	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), MODULE);
 	dense(&cost, MODULE, 1, 2000);
-	assert_int_equal(ember_mover_cost_choose(&cost, 9), MODULE);
+	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), MODULE);
 	dense(&cost, CALL, 1, 1000);
-	assert_int_equal(ember_mover_cost_choose(&cost, 9), CALL);
-	assert_int_equal(ember_mover_cost_choose(&cost, 8), MODULE); /* nothing is known of it */
+	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), CALL);
+	assert_int_equal(ember_mover_cost_choose(&cost, LESS_DENSE),
+			 MODULE);                                       /* nothing is known of it */
+	assert_int_equal(ember_mover_cost_choose(&cost, BUSY), MODULE); /* nor of this */
 	dense(&cost, CALL, 40, 3000);
-	assert_int_equal(ember_mover_cost_choose(&cost, 9), MODULE);
+	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), MODULE);
 }
 
 static void one_outlier_decides_nothing(void **state)
@@ -72,9 +82,9 @@ static void one_outlier_decides_nothing(void **state)
 	dense(&cost, CALL, 1, 1500);
 	dense(&cost, MODULE, 20, 1000);
 	dense(&cost, MODULE, 1, 1000000);
-	assert_int_equal(ember_mover_cost_choose(&cost, 9), MODULE);
+	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), MODULE);
 	dense(&cost, MODULE, 3, 1000000);
-	assert_int_equal(ember_mover_cost_choose(&cost, 9), CALL);
+	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), CALL);
 }
 
 static void jobs_that_tell_of_something_else_are_ignored(void **state)
@@ -83,10 +93,10 @@ static void jobs_that_tell_of_something_else_are_ignored(void **state)
 	const struct ember_mover_cost nothing = {0};
 
 	(void)state;
-	ember_mover_cost_learn(&cost, CALL, 63, 1, 63, 1000);     /* few */
-	ember_mover_cost_learn(&cost, CALL, 512, 1, 255, 100000); /* most were refused */
-	ember_mover_cost_learn(&cost, CALL, 0, 0, 0, 100000);
-	ember_mover_cost_learn(&cost, CALL, 512, 1, 512, 0);
+	ember_mover_cost_learn(&cost, CALL, DENSE, 63, 63, 1000);     /* few */
+	ember_mover_cost_learn(&cost, CALL, DENSE, 512, 255, 100000); /* most were refused */
+	ember_mover_cost_learn(&cost, CALL, DENSE, 0, 0, 100000);
+	ember_mover_cost_learn(&cost, CALL, DENSE, 512, 512, 0);
 	assert_memory_equal(&cost, &nothing, sizeof(cost));
 }
 
@@ -95,18 +105,18 @@ static void the_other_one_is_tried_now_and_then(void **state)
 	struct ember_mover_cost cost = {0};
 
 	(void)state;
-	assert_false(ember_mover_cost_wants_probe(&cost, 9));
+	assert_false(ember_mover_cost_wants_probe(&cost, DENSE));
 	dense(&cost, MODULE, 15, 1000);
-	assert_false(ember_mover_cost_wants_probe(&cost, 9));
+	assert_false(ember_mover_cost_wants_probe(&cost, DENSE));
 	dense(&cost, MODULE, 1, 1000);
-	assert_true(ember_mover_cost_wants_probe(&cost, 9));
+	assert_true(ember_mover_cost_wants_probe(&cost, DENSE));
 	dense(&cost, CALL, 1, 2000);
-	assert_false(ember_mover_cost_wants_probe(&cost, 9));
+	assert_false(ember_mover_cost_wants_probe(&cost, DENSE));
 	dense(&cost, MODULE, 255, 1000);
-	assert_false(ember_mover_cost_wants_probe(&cost, 9));
+	assert_false(ember_mover_cost_wants_probe(&cost, DENSE));
 	dense(&cost, MODULE, 1, 1000);
-	assert_true(ember_mover_cost_wants_probe(&cost, 9));
-	assert_false(ember_mover_cost_wants_probe(&cost, 0));
+	assert_true(ember_mover_cost_wants_probe(&cost, DENSE));
+	assert_false(ember_mover_cost_wants_probe(&cost, SCATTERED));
 }
 
 int main(void)

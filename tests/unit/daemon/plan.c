@@ -412,6 +412,12 @@ static void test_movers_within_a_region(void **state)
 	assert_int_equal(plan.moves[1].mover, EMBER_MOVER_MOVE_SHARED);
 	assert_int_equal(plan.moves[1].nr_pages, 1);
 	assert_true(test_bit(plan.regions[plan.moves[1].first_region].pages, 5));
+	/* unless the policy leaves what is shared where it is */
+	limits.leave_shared = true;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 1);
+	assert_int_equal(plan.moves[0].nr_pages, 511);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_SHARED_LEFT], 1);
 	ember_regions_clear(&p.rs);
 }
 
@@ -431,6 +437,7 @@ static void test_measured_times_choose_the_mover(void **state)
 	struct ember_topology t = cxl(32);
 	struct ember_plan_limits limits = plenty();
 	struct ember_mover_cost cost = {0};
+	const struct ember_mover_case dense = {9, 0};
 	struct proc p;
 
 	(void)state;
@@ -441,14 +448,19 @@ static void test_measured_times_choose_the_mover(void **state)
 	make(&t, &p, 1, &limits);
 	assert_int_equal(planned_by(EMBER_MOVER_MODULE), 2048);
 	assert_true(plan.moves[0].is_base);
-	ember_mover_cost_learn(&cost, EMBER_BASE_MODULE, 512, 1, 512, 512 * 2000);
-	ember_mover_cost_learn(&cost, EMBER_BASE_MOVE_PAGES, 512, 1, 512, 512 * 1000);
+	ember_mover_cost_learn(&cost, EMBER_BASE_MODULE, dense, 512, 512, 512 * 2000);
+	ember_mover_cost_learn(&cost, EMBER_BASE_MOVE_PAGES, dense, 512, 512, 512 * 1000);
 	make(&t, &p, 1, &limits);
 	assert_int_equal(planned_by(EMBER_MOVER_MOVE_PAGES), 2048);
 	assert_true(plan.moves[0].is_base);
+	/* another case: of a process that runs on other CPUs nothing is known */
+	p.plan.nr_cpus = 2;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned_by(EMBER_MOVER_MODULE), 2048);
+	p.plan.nr_cpus = 0;
 	/* the other one is measured again: with one region */
 	for (int i = 0; i < 256; i++)
-		ember_mover_cost_learn(&cost, EMBER_BASE_MOVE_PAGES, 512, 1, 512, 512 * 1000);
+		ember_mover_cost_learn(&cost, EMBER_BASE_MOVE_PAGES, dense, 512, 512, 512 * 1000);
 	make(&t, &p, 1, &limits);
 	assert_int_equal(planned_by(EMBER_MOVER_MODULE), 512);
 	assert_int_equal(planned_by(EMBER_MOVER_MOVE_PAGES), 1536);

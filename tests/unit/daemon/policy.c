@@ -41,6 +41,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p->global.fault_sampling, 64);
 	assert_int_equal(p->global.numa_balancing, EMBER_BORROW_AUTO);
 	assert_int_equal(p->global.damon_stat, EMBER_BORROW_AUTO);
+	assert_int_equal(p->global.shared_memory, EMBER_SHARED_MOVE);
 	assert_int_equal(p->nr_rules, 0);
 	assert_int_equal(p->nr_tiers, 0);
 	ember_policy_free(p);
@@ -53,7 +54,7 @@ static void test_every_global_key(void **state)
 	    "{\"$schema\": \"x\", \"//\": \"c\", \"version\": 1, \"global\": {\"//\": \"c\","
 	    "\"period\": \"250ms\", \"bandwidth\": \"1.5GB/s\", \"reserve\": \"64MiB\","
 	    "\"cpu_budget\": \"0.5%\", \"fault_sampling\": 7, \"numa_balancing\": \"off\","
-	    "\"damon_stat\": \"leave\"}}");
+	    "\"damon_stat\": \"leave\", \"shared_memory\": \"leave\"}}");
 
 	(void)state;
 	assert_int_equal(p->global.period_ns, 250000000);
@@ -64,6 +65,7 @@ static void test_every_global_key(void **state)
 	assert_int_equal(p->global.fault_sampling, 7);
 	assert_int_equal(p->global.numa_balancing, EMBER_BORROW_OFF);
 	assert_int_equal(p->global.damon_stat, EMBER_BORROW_LEAVE);
+	assert_int_equal(p->global.shared_memory, EMBER_SHARED_LEAVE);
 	ember_policy_free(p);
 }
 
@@ -207,6 +209,8 @@ static const struct {
     /* json-c 0.18 refuses it, older ones hold it at the limit */
     {G("\"fault_sampling\": 99999999999999999999"), {"a.json"}},
     {G("\"damon_stat\": \"Y\""), {"/global/damon_stat", "none of", "\"leave\""}},
+    {G("\"shared_memory\": true"), {"/global/shared_memory"}},
+    {G("\"shared_memory\": \"off\""), {"/global/shared_memory", "none of", "\"leave\""}},
     {G("\"numa_balancing\": \"on\""), {"/global/numa_balancing", "none of", "\"leave\""}},
 
     {V "\"tiers\": [{\"rank\": 0}]}", {"/tiers/0", "has no key \"nodes\""}},
