@@ -13,15 +13,19 @@
 
 #include "access.h"
 #include "client.h"
+#include "dma.h"
 #include "genl.h"
 
 static int __init ember_init(void)
 {
 	int err;
 
-	err = ember_clients_init();
+	err = ember_dma_init();
 	if (err)
 		return err;
+	err = ember_clients_init();
+	if (err)
+		goto exit_dma;
 	err = ember_access_init();
 	if (err)
 		goto exit_clients;
@@ -34,6 +38,8 @@ exit_access:
 	ember_access_exit();
 exit_clients:
 	ember_clients_exit();
+exit_dma:
+	ember_dma_exit();
 	return err;
 }
 
@@ -42,6 +48,7 @@ static void __exit ember_exit(void)
 	ember_genl_exit();
 	ember_access_exit();
 	ember_clients_exit();
+	ember_dma_exit();
 }
 
 module_init(ember_init);
