@@ -101,6 +101,13 @@ void ember_copy(struct ember_pairs *pairs)
 	learn(engine, pairs->nr, ktime_get_ns() - begin_ns);
 }
 
+/* Other channels may be of another engine: what was measured of the last ones says nothing. */
+void ember_copy_forget_dma(void)
+{
+	for (unsigned int i = 0; i < EMBER_COPY_CLASSES; i++)
+		WRITE_ONCE(times[i].ns[EMBER_ENGINE_DMA], 0);
+}
+
 /* Each number is right by itself; they are not all of one moment. */
 void ember_copy_stats(struct ember_copy_stats *ret_stats)
 {

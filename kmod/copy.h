@@ -35,6 +35,7 @@ struct ember_copy_stats {
 };
 
 void ember_copy(struct ember_pairs *pairs);
+void ember_copy_forget_dma(void);
 void ember_copy_stats(struct ember_copy_stats *ret_stats);
 
 #endif /* EMBER_COPY_H */

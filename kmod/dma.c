@@ -10,9 +10,9 @@
  * The mmap_lock and the locks of the folios are held meanwhile, so the wait is short. After
  * it the channel is stopped, and only then is memory used again that it was to write: the
  * CPU copies what the engine has not confirmed, descriptor by descriptor (engines may
- * complete out of order). A channel that cannot be stopped is lost: the pages that it may
- * still write to, their mappings, the descriptors' records and the module stay until
- * it has been stopped after all, which a write to dma_channels tries again.
+ * complete out of order). A channel that does not stop in time is lost: the pages that it
+ * may still write to, their mappings, the descriptors' records and the module stay until it
+ * has stopped after all. Where it refused to, a write to dma_channels tries again.
  *
  * A channel belongs to whoever took it from the list, and nobody else touches it but the
  * engine's callbacks; only lists and counts need the lock.
@@ -42,8 +42,8 @@
 /* Together the longest time that a batch is held up by an engine: 0.1 s. */
 #define COPY_LIMIT_MS 50
 #define STOP_LIMIT_MS 50
-/* Where nobody is held up: when the operator has a lost channel stopped. */
-#define RECOVER_LIMIT_MS 5000
+/* Where nobody is held up: when channels are to be closed. */
+#define CLOSE_LIMIT_MS 3000
 
 /* After a batch in which it confirmed nothing or hung a channel is left alone, longer each time. */
 #define REST_MS 1000
@@ -84,11 +84,10 @@ struct channel {
 	/* Stopping it. */
 	struct work_struct stop_work;
 	struct completion stopped;
-	int stop_err; /* of the last attempt that ended */
-	bool stopping; /* an attempt has begun, and nobody has seen its end */
-
-	/* Of a lost one. */
-	bool lost;
+	bool unstoppable; /* the engine refused */
+	bool stopping; /* the worker is at it; under channels_lock, as lost is */
+	bool lost; /* in the list of these */
+	bool keeps; /* segments with pages that it may still write to */
 	bool pinned; /* holds a reference on this module */
 
 	struct segment segments[EMBER_COPY_PAGES]; /* where callbacks point to */
@@ -269,32 +268,24 @@ static bool wait_round(struct channel *ch, unsigned long deadline)
 	return ch->next < ch->end;
 }
 
-/*
- * The attempt has a worker of its own, for it may itself not return. Whoever has given up
- * waiting for one finds its result the next time.
- */
-static void stop_worker(struct work_struct *work)
-{
-	struct channel *ch = container_of(work, struct channel, stop_work);
-
-	ch->stop_err = dmaengine_terminate_sync(ch->chan);
-	complete(&ch->stopped);
-}
-
+/* Tells the engine to; that it has stopped is for the worker to find out, for it may take long. */
 static void begin_stop(struct channel *ch)
 {
-	if (ch->stopping)
+	ch->unstoppable = dmaengine_terminate_async(ch->chan);
+	if (ch->unstoppable)
 		return;
-	ch->stopping = true;
 	reinit_completion(&ch->stopped);
+	spin_lock(&channels_lock);
+	ch->stopping = true;
+	spin_unlock(&channels_lock);
 	queue_work(stop_wq, &ch->stop_work);
 }
 
-/* Return: 0: the engine will neither touch memory nor call back any more. */
-static int end_stop(struct channel *ch, unsigned long deadline)
+/* Return: whether the engine will neither touch memory nor call back any more. */
+static bool end_stop(struct channel *ch, unsigned long deadline)
 {
-	ch->stopping = !wait_for_completion_timeout(&ch->stopped, ticks_until(deadline));
-	return ch->stopping ? -ETIMEDOUT : ch->stop_err;
+	return !ch->unstoppable &&
+	       wait_for_completion_timeout(&ch->stopped, ticks_until(deadline));
 }
 
 /*
@@ -323,12 +314,12 @@ static bool finish_segment(struct channel *ch, struct segment *seg, bool stopped
  * A callback may still come, so the code that it runs must stay. There is no reference to
  * be had only while the module is already being unloaded: ember_dma_exit() waits then.
  */
-static void lose(struct channel *ch)
+static void keep(struct channel *ch)
 {
-	ch->lost = true;
+	ch->keeps = true;
 	ch->pinned = try_module_get(THIS_MODULE);
-	pr_err("%s does not stop: disabled, with pages that it may still write to\n",
-	       dma_chan_name(ch->chan));
+	pr_warn("%s does not stop: not used until it has, nor are pages that it may write to\n",
+		dma_chan_name(ch->chan));
 }
 
 static void rest(struct channel *ch, bool failed)
@@ -347,7 +338,7 @@ static void rest(struct channel *ch, bool failed)
 
 static void finish(struct channel *ch, struct ember_pairs *pairs, unsigned long stop_deadline)
 {
-	bool stopped = !ch->hung || !end_stop(ch, stop_deadline);
+	bool stopped = !ch->hung || end_stop(ch, stop_deadline);
 	bool all = true, any = false;
 
 	for (unsigned int i = 0; i < ch->nr_segments; i++) {
@@ -356,8 +347,9 @@ static void finish(struct channel *ch, struct ember_pairs *pairs, unsigned long 
 		all &= finish_segment(ch, seg, stopped, pairs);
 		any |= test_bit(seg->first, pairs->copied);
 	}
-	if (!all)
-		lose(ch);
+	/* A callback that has said so may not have ended: only draining tells. */
+	if (!stopped && !(all && completion_done(&ch->drained)))
+		keep(ch);
 	rest(ch, ch->hung || !any);
 }
 
@@ -425,17 +417,89 @@ static unsigned int take_channels(unsigned int max, struct list_head *taken)
 	return nr;
 }
 
+/* The engine has stopped: what it might have written to is free again. */
+static void give_pages_back(struct channel *ch)
+{
+	for (unsigned int i = 0; i < ch->nr_segments; i++) {
+		struct segment *seg = &ch->segments[i];
+		unsigned long pfn = page_to_pfn(seg->dst);
+		unsigned int nr = seg->nr;
+
+		if (!nr)
+			continue;
+		unmap_segment(ch, seg);
+		for (unsigned int j = 0; j < nr; j++)
+			put_page(pfn_to_page(pfn + j));
+		atomic64_sub(nr, &nr_leaked);
+	}
+}
+
+/*
+ * A channel that was or would have been lost is as good as any. Called by who has it
+ * (counted as busy), which this ends. With the module's reference goes what kept the module:
+ * but this runs in workers for which unloading waits, or in a write to dma_channels.
+ */
+static void revive(struct channel *ch)
+{
+	give_pages_back(ch);
+	ch->keeps = false;
+	if (ch->pinned)
+		module_put(THIS_MODULE);
+	ch->pinned = false;
+	spin_lock(&channels_lock);
+	list_add_tail(&ch->node, &idle_channels);
+	nr_busy--;
+	wake_up(&nobody_busy);
+	spin_unlock(&channels_lock);
+}
+
+/*
+ * Whoever sees the end of stopping has the channel: this worker if it is lost by then, else
+ * the batch, which still has it. Then it may be gone when the lock is.
+ */
+static void stop_worker(struct work_struct *work)
+{
+	struct channel *ch = container_of(work, struct channel, stop_work);
+	bool lost;
+
+	dmaengine_synchronize(ch->chan);
+	spin_lock(&channels_lock);
+	lost = ch->lost;
+	if (lost) {
+		list_del(&ch->node);
+		ch->lost = false;
+		nr_busy++;
+	}
+	ch->stopping = false;
+	complete(&ch->stopped);
+	spin_unlock(&channels_lock);
+	if (lost)
+		revive(ch);
+}
+
+/* Those that have stopped since, and keep pages, are revived; those that have not, lost. */
 static void give_channels_back(unsigned int nr, struct list_head *taken)
 {
 	struct channel *ch, *next;
+	LIST_HEAD(stopped);
 
 	spin_lock(&channels_lock);
-	list_for_each_entry_safe(ch, next, taken, node)
-		list_move_tail(&ch->node, ch->lost ? &lost_channels : &idle_channels);
+	list_for_each_entry_safe(ch, next, taken, node) {
+		ch->lost = ch->stopping || (ch->keeps && ch->unstoppable);
+		if (ch->keeps && !ch->lost) {
+			list_move_tail(&ch->node, &stopped);
+			nr--;
+		} else {
+			list_move_tail(&ch->node, ch->lost ? &lost_channels : &idle_channels);
+		}
+	}
 	nr_busy -= nr;
-	if (!nr_busy)
-		wake_up(&nobody_busy);
+	wake_up(&nobody_busy);
 	spin_unlock(&channels_lock);
+	list_for_each_entry_safe(ch, next, &stopped, node) {
+		list_del(&ch->node);
+		revive(ch);
+	}
 }
 
 /* Shares in one piece each: neighbours stay together. */
@@ -450,6 +514,7 @@ static void share_out(const struct ember_pairs *pairs, unsigned int nr_channels,
 		ch->end = pairs->nr * ++i / nr_channels;
 		ch->nr_segments = 0;
 		ch->hung = false;
+		ch->unstoppable = false;
 	}
 }
 
@@ -525,68 +590,83 @@ static void close_channel(struct channel *ch)
 	kvfree(ch);
 }
 
-/* What it might have written to is free again. */
-static void give_pages_back(struct channel *ch)
+/*
+ * Try once more to stop those that refused. Good as well is one that has called back for
+ * every descriptor in the meantime: that is all that an engine can do which knows no stopping.
+ */
+static void retry_lost(unsigned long deadline)
 {
-	for (unsigned int i = 0; i < ch->nr_segments; i++) {
-		struct segment *seg = &ch->segments[i];
-		unsigned long pfn = page_to_pfn(seg->dst);
-		unsigned int nr = seg->nr;
+	struct channel *ch, *next;
+	unsigned int nr = 0;
+	LIST_HEAD(list);
 
-		if (!nr)
+	spin_lock(&channels_lock);
+	list_for_each_entry_safe(ch, next, &lost_channels, node) {
+		if (ch->stopping)
 			continue;
-		unmap_segment(ch, seg);
-		for (unsigned int j = 0; j < nr; j++)
-			put_page(pfn_to_page(pfn + j));
-		atomic64_sub(nr, &nr_leaked);
+		list_move(&ch->node, &list);
+		ch->lost = false;
+		nr++;
 	}
+	nr_busy += nr;
+	spin_unlock(&channels_lock);
+	list_for_each_entry(ch, &list, node) {
+		begin_stop(ch);
+		if (!end_stop(ch, deadline) && completion_done(&ch->drained))
+			ch->unstoppable = false;
+	}
+	give_channels_back(nr, &list);
+}
+
+static bool none_lost(void)
+{
+	bool none;
+
+	spin_lock(&channels_lock);
+	none = !nr_busy && list_empty(&lost_channels);
+	spin_unlock(&channels_lock);
+	return none;
 }
 
 /*
- * Also good is a channel that has called back for every descriptor in the meantime: that
- * is all that an engine without device_terminate_all can do.
+ * Whoever has a channel gives it back soon, and nobody but a stop worker takes one: it revives
+ * a lost one, which then is among the idle ones or, while it is at it, counts as busy.
+ *
+ * Return: false: somebody has one.
  */
-static bool recover(struct channel *ch)
+static bool take_all_idle(struct list_head *list, bool *ret_lost)
 {
-	begin_stop(ch);
-	if (end_stop(ch, jiffies + msecs_to_jiffies(RECOVER_LIMIT_MS)) &&
-	    !completion_done(&ch->drained))
-		return false;
-	/* An attempt that hangs still uses the channel, also when that has drained by now. */
-	if (ch->stopping)
-		return false;
-	give_pages_back(ch);
-	if (ch->pinned)
-		module_put(THIS_MODULE);
-	return true;
+	bool quiet;
+
+	spin_lock(&channels_lock);
+	quiet = !nr_busy;
+	if (quiet) {
+		list_splice_init(&idle_channels, list);
+		*ret_lost = !list_empty(&lost_channels);
+		closing = false;
+	}
+	spin_unlock(&channels_lock);
+	return quiet;
 }
 
 /* Return: -EBUSY: a lost channel still does not stop; all others are closed. */
 static int close_channels(void)
 {
+	unsigned long deadline = jiffies + msecs_to_jiffies(CLOSE_LIMIT_MS);
 	struct channel *ch, *next;
 	LIST_HEAD(list);
+	bool lost = false;
 
 	lockdep_assert_held(&config_lock);
 	spin_lock(&channels_lock);
 	closing = true;
 	spin_unlock(&channels_lock);
-	/* Whoever has a channel gives it back soon, and nobody can take one. */
-	wait_event(nobody_busy, !READ_ONCE(nr_busy));
-	spin_lock(&channels_lock);
-	list_splice_init(&idle_channels, &list);
-	spin_unlock(&channels_lock);
-	/* Only batches add to the list of lost ones, and there is none. */
-	list_for_each_entry_safe(ch, next, &lost_channels, node) {
-		if (recover(ch))
-			list_move(&ch->node, &list);
-	}
+	retry_lost(deadline);
+	wait_event_timeout(nobody_busy, none_lost(), ticks_until(deadline));
+	wait_event(nobody_busy, take_all_idle(&list, &lost));
 	list_for_each_entry_safe(ch, next, &list, node)
 		close_channel(ch);
-	spin_lock(&channels_lock);
-	closing = false;
-	spin_unlock(&channels_lock);
-	return list_empty(&lost_channels) ? 0 : -EBUSY;
+	return lost ? -EBUSY : 0;
 }
 
 /* Return: the number of channels that there were. */
@@ -595,6 +675,7 @@ static unsigned int open_channels(unsigned int nr)
 	unsigned int opened;
 
 	lockdep_assert_held(&config_lock);
+	ember_copy_forget_dma();
 	for (opened = 0; opened < nr; opened++) {
 		struct channel *ch = open_channel();
 

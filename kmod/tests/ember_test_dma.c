@@ -330,6 +330,8 @@ static int alloc_chan_resources(struct dma_chan *chan)
 		kvfree(tc->ring);
 		return PTR_ERR(tc->thread);
 	}
+	/* Which descriptors meet a fault is the same after each request for channels. */
+	WRITE_ONCE(nr_begun, 0);
 	return nr;
 }
 
