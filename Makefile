@@ -114,6 +114,7 @@ user: $(USER_BIN) ## build everything but the module
 kmod: $(if $(wildcard kmod/Kbuild),$(KVER:%=$(OBJ)/kmod-%/ember.ko)) ## build the module for each kernel in KVER
 
 KMOD_SRC := $(wildcard kmod/*.c kmod/*.h kmod/Kbuild include/uapi/linux/*.h include/ember/*.h)
+KMOD_TESTS_SRC := $(wildcard kmod/tests/*.c kmod/tests/Kbuild)
 
 $(OBJ)/kmod-%/ember.ko: $(KMOD_SRC)
 	$(call msg,KMOD,$*)
@@ -122,6 +123,17 @@ $(OBJ)/kmod-%/ember.ko: $(KMOD_SRC)
 	$(Q)MAKEFLAGS= $(MAKE) -s -C /lib/modules/$*/build M=$(OBJ)/kmod-$*/kmod \
 		EMBER_INCLUDE=$(OBJ)/kmod-$*/include EMBER_VERSION=$(VERSION) EMBER_WERROR=$(EMBER_WERROR) modules
 	$(Q)cp $(OBJ)/kmod-$*/kmod/ember.ko $@
+
+# A module of its own, in a directory of its own: nothing of ember is needed to build it.
+kmod-tests: $(KVER:%=$(OBJ)/kmod-tests-%/ember_test_dma.ko) ## build the modules that only tests use
+.PHONY: kmod-tests
+
+$(OBJ)/kmod-tests-%/ember_test_dma.ko: $(KMOD_TESTS_SRC)
+	$(call msg,KMOD,$* tests)
+	$(Q)mkdir -p $(OBJ)/kmod-tests-$* && cp -u --parents $(KMOD_TESTS_SRC) $(OBJ)/kmod-tests-$*/
+	$(Q)MAKEFLAGS= $(MAKE) -s -C /lib/modules/$*/build M=$(OBJ)/kmod-tests-$*/kmod/tests \
+		EMBER_WERROR=$(EMBER_WERROR) modules
+	$(Q)cp $(OBJ)/kmod-tests-$*/kmod/tests/ember_test_dma.ko $@
 
 # --- Test programs -----------------------------------------------------------------------------------
 # tests/guest/NAME.c and tests/workload/NAME.c become programs of the guest.
@@ -144,7 +156,7 @@ $(OBJ)/tests/workload/%: $(OBJ)/tests/workload/%.o $(PURE_WORKLOAD:%.c=$(OBJ)/%.
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
 
-tests: $(GUEST_BIN) ## build the programs that run in the test machine
+tests: $(GUEST_BIN) kmod-tests ## build the programs and modules that run in the test machine
 
 ##@ Install
 .PHONY: install install-user install-kmod install-tests
@@ -169,6 +181,7 @@ install-kmod: kmod
 
 install-tests: tests
 	install -d $(DESTDIR)/usr/lib/ember/tests
+	$(foreach k,$(KVER),install -D -m 644 $(OBJ)/kmod-tests-$(k)/ember_test_dma.ko $(DESTDIR)/usr/lib/ember/tests/modules/$(k)/ember_test_dma.ko &&) true
 	$(if $(GUEST_BIN),install -m 755 $(GUEST_BIN) $(DESTDIR)/usr/lib/ember/tests/)
 	$(if $(wildcard tests/guest/*.sh),install -m 755 $(wildcard tests/guest/*.sh) $(DESTDIR)/usr/lib/ember/tests/)
 	$(if $(GUEST_PY),install -m 755 $(GUEST_PY) $(DESTDIR)/usr/lib/ember/tests/)

@@ -16,6 +16,8 @@
 #include <net/net_namespace.h>
 
 #include "client.h"
+#include "copy.h"
+#include "dma.h"
 #include "genl.h"
 #include "pool.h"
 #include "request.h"
@@ -479,17 +481,44 @@ static int dumpit_get_result(struct sk_buff *skb, struct netlink_callback *cb)
 	return skb->len;
 }
 
+static int put_copy(struct sk_buff *skb, const struct ember_dma_stats *dma)
+{
+	struct ember_copy_stats copy;
+	struct nlattr *nest = nla_nest_start(skb, EMBER_A_INFO_COPY);
+
+	if (!nest)
+		return -EMSGSIZE;
+	ember_copy_stats(&copy);
+	if (nla_put_u32(skb, EMBER_A_COPY_CHANNELS, dma->channels) ||
+	    nla_put_u64_64bit(skb, EMBER_A_COPY_CPU_PAGES, copy.cpu_pages, EMBER_A_COPY_PAD) ||
+	    nla_put_u64_64bit(skb, EMBER_A_COPY_DMA_PAGES, copy.dma_pages, EMBER_A_COPY_PAD) ||
+	    nla_put_u64_64bit(skb, EMBER_A_COPY_FALLBACKS, copy.fallbacks, EMBER_A_COPY_PAD) ||
+	    nla_put_u64_64bit(skb, EMBER_A_COPY_TIMEOUTS, dma->timeouts, EMBER_A_COPY_PAD) ||
+	    nla_put_u64_64bit(skb, EMBER_A_COPY_LEAKED_PAGES, dma->leaked_pages,
+			      EMBER_A_COPY_PAD) ||
+	    nla_put(skb, EMBER_A_COPY_CPU_NS, sizeof(copy.cpu_ns), copy.cpu_ns) ||
+	    nla_put(skb, EMBER_A_COPY_DMA_NS, sizeof(copy.dma_ns), copy.dma_ns))
+		return -EMSGSIZE;
+	nla_nest_end(skb, nest);
+	return 0;
+}
+
 static int put_info(struct sk_buff *skb, struct genl_info *info)
 {
 	void *hdr = genlmsg_put_reply(skb, info, &ember_family, 0, EMBER_CMD_GET_INFO);
+	u32 features = EMBER_FEATURE_NODE | EMBER_FEATURE_POOL;
+	struct ember_dma_stats dma;
 
 	if (!hdr)
 		return -EMSGSIZE;
+	ember_dma_stats(&dma);
+	if (dma.channels)
+		features |= EMBER_FEATURE_DMA;
 	if (nla_put_u32(skb, EMBER_A_INFO_ABI, EMBER_ABI_VERSION) ||
 	    nla_put_string(skb, EMBER_A_INFO_VERSION, THIS_MODULE->version) ||
-	    nla_put_u32(skb, EMBER_A_INFO_FEATURES, EMBER_FEATURE_NODE | EMBER_FEATURE_POOL) ||
+	    nla_put_u32(skb, EMBER_A_INFO_FEATURES, features) ||
 	    nla_put_u32(skb, EMBER_A_INFO_MAX_REGIONS, EMBER_MAX_REGIONS) ||
-	    nla_put_u32(skb, EMBER_A_INFO_CREDITS, EMBER_CREDITS))
+	    nla_put_u32(skb, EMBER_A_INFO_CREDITS, EMBER_CREDITS) || put_copy(skb, &dma))
 		return -EMSGSIZE;
 	genlmsg_end(skb, hdr);
 	return 0;

@@ -13,6 +13,7 @@
 
 #include "access.h"
 #include "client.h"
+#include "dma.h"
 #include "genl.h"
 #include "memory.h"
 #include "pool.h"
@@ -27,9 +28,12 @@ static int __init ember_init(void)
 	err = ember_pools_init();
 	if (err)
 		goto exit_memory;
-	err = ember_clients_init();
+	err = ember_dma_init();
 	if (err)
 		goto exit_pools;
+	err = ember_clients_init();
+	if (err)
+		goto exit_dma;
 	/* Nothing undoes it: the kernel forgets the kfunc with the module. */
 	err = ember_access_init();
 	if (err)
@@ -41,6 +45,8 @@ static int __init ember_init(void)
 
 exit_clients:
 	ember_clients_exit();
+exit_dma:
+	ember_dma_exit();
 exit_pools:
 	ember_pools_exit();
 exit_memory:
@@ -52,6 +58,7 @@ static void __exit ember_exit(void)
 {
 	ember_genl_exit();
 	ember_clients_exit();
+	ember_dma_exit();
 	ember_pools_exit();
 	ember_memory_exit();
 }

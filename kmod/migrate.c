@@ -19,6 +19,7 @@
 #include <linux/slab.h>
 #include <linux/vmstat.h>
 
+#include "copy.h"
 #include "hmm.h"
 #include "look.h"
 #include "migrate.h"
@@ -33,7 +34,11 @@ struct ember_batch {
 	struct ember_pages pages;
 	struct ember_stock stock;
 	unsigned int nr_moved;
+	struct ember_pairs pairs;
+	u16 entry[EMBER_COPY_PAGES]; /* pair i is entry[i] of hmm */
 };
+
+static_assert(EMBER_COPY_PAGES == HMM_MIGRATE_PAGES);
 
 /**
  * ember_batch_alloc() - working memory for moving pages
@@ -59,6 +64,7 @@ int ember_batch_alloc(const struct ember_dest *dest, u32 flags, struct ember_bat
 	batch->look.pool = batch->stock.pool;
 	batch->look.shared_ok = flags & EMBER_MIGRATE_SHARED;
 	batch->look.off_lru_ok = true;
+	batch->pairs.prefer_dma = flags & EMBER_MIGRATE_DMA;
 	batch->stock.floor = flags & EMBER_MIGRATE_EXCHANGE ? WMARK_LOW : WMARK_HIGH;
 	*ret_batch = batch;
 	return 0;
@@ -130,26 +136,21 @@ static u8 check_source(const struct ember_batch *batch, const struct folio *src)
 	return EMBER_OUTCOME_UNSPEC;
 }
 
-/* Copying before migrate_device_pages() lets a copy that fails be undone. */
-static u8 move_one(struct ember_batch *batch, struct folio *src, unsigned long *ret_dst)
+/* allocate() has made a spare for each page that stayed wanted. */
+static void pair_up(struct ember_batch *batch, unsigned int entry, struct page *src)
 {
-	struct folio *dst;
-	u8 why = check_source(batch, src);
+	struct ember_pairs *pairs = &batch->pairs;
 
-	if (why)
-		return why;
-	/* allocate() has made one for each page that stayed wanted. */
-	dst = page_folio(ember_stock_next(&batch->stock));
-	if (folio_mc_copy(dst, src))
-		return EMBER_OUTCOME_COPY_FAILED;
-	*ret_dst = migrate_pfn(page_to_pfn(ember_stock_take(&batch->stock)));
-	return EMBER_OUTCOME_UNSPEC;
+	batch->entry[pairs->nr] = entry;
+	pairs->src[pairs->nr] = src;
+	pairs->dst[pairs->nr++] = ember_stock_pick(&batch->stock);
 }
 
-static void alloc_and_copy(struct hmm_migrate *m)
+static void choose_pairs(struct ember_batch *batch)
 {
-	struct ember_batch *batch = container_of(m, struct ember_batch, hmm);
+	struct hmm_migrate *m = &batch->hmm;
 
+	batch->pairs.nr = 0;
 	for (unsigned int i = 0; i < m->nr; i++) {
 		struct page *src = migrate_pfn_to_page(m->src[i]);
 		u8 why;
@@ -157,10 +158,45 @@ static void alloc_and_copy(struct hmm_migrate *m)
 		m->dst[i] = 0;
 		if (!src || !(m->src[i] & MIGRATE_PFN_MIGRATE))
 			continue;
-		why = move_one(batch, page_folio(src), &m->dst[i]);
+		why = check_source(batch, page_folio(src));
 		if (why)
 			decide(batch, m->page[i], why);
+		else
+			pair_up(batch, i, src);
 	}
+}
+
+/* What was copied goes on, locked; a page that was not is a spare again, unless it is lost. */
+static void use_copies(struct ember_batch *batch)
+{
+	struct ember_pairs *pairs = &batch->pairs;
+	struct hmm_migrate *m = &batch->hmm;
+
+	for (unsigned int i = 0; i < pairs->nr; i++) {
+		struct page *dst = pairs->dst[i];
+
+		if (test_bit(i, pairs->copied)) {
+			lock_page(dst); /* nobody else knows it: it is free */
+			m->dst[batch->entry[i]] = migrate_pfn(page_to_pfn(dst));
+			continue;
+		}
+		decide(batch, m->page[batch->entry[i]], EMBER_OUTCOME_COPY_FAILED);
+		if (!test_bit(i, pairs->lost))
+			ember_stock_unpick(&batch->stock, dst);
+	}
+}
+
+/*
+ * All pages in one call: an engine wants many at once. Copying before
+ * migrate_device_pages() lets a copy that fails be undone.
+ */
+static void alloc_and_copy(struct hmm_migrate *m)
+{
+	struct ember_batch *batch = container_of(m, struct ember_batch, hmm);
+
+	choose_pairs(batch);
+	ember_copy(&batch->pairs);
+	use_copies(batch);
 }
 
 /* The kernel counts its own migrations only. */

@@ -177,40 +177,26 @@ unsigned int ember_stock_fill(struct ember_stock *stock, unsigned int nr)
 }
 
 /*
- * Look at the next page without taking it: its contents may be written. Only after
- * ember_stock_fill() has said that there is one.
+ * Take the next page: its contents may be written. Only after ember_stock_fill() has said
+ * that there is one.
  */
-struct page *ember_stock_next(const struct ember_stock *stock)
-{
-	return stock->page[stock->nr - 1];
-}
-
-/*
- * Take the next page: locked, with one reference, as migrate_device_pages() wants it.
- * Nobody else knows the page, so its lock is free.
- */
-struct page *ember_stock_take(struct ember_stock *stock)
+struct page *ember_stock_pick(struct ember_stock *stock)
 {
 	struct page *page = stock->page[--stock->nr];
 
 	stock->page[stock->nr] = NULL;
-	if (stock->pool)
-		ember_pool_begin_use(stock->pool, page);
-	else
-		lock_page(page);
 	return page;
+}
+
+/* It is of no use yet. */
+void ember_stock_unpick(struct ember_stock *stock, struct page *page)
+{
+	stock->page[stock->nr++] = page;
 }
 
 /* Give back what was not used. */
 void ember_stock_return(struct ember_stock *stock)
 {
-	while (stock->nr) {
-		struct page *page = stock->page[--stock->nr];
-
-		if (stock->pool)
-			ember_pool_give(stock->pool, page);
-		else
-			put_page(page);
-		stock->page[stock->nr] = NULL;
-	}
+	while (stock->nr)
+		put_page(ember_stock_pick(stock));
 }

@@ -16,12 +16,13 @@ struct ember_stock {
 	struct ember_pool *pool;    /* or this pool, with a reference of the owner's; else NULL */
 	enum zone_watermarks floor; /* that the node keeps */
 	unsigned int nr;
-	struct page *page[EMBER_REGION_PAGES]; /* NULL from nr on */
+	/* Each with one reference, not locked. NULL from nr on. */
+	struct page *page[EMBER_REGION_PAGES];
 };
 
 unsigned int ember_stock_fill(struct ember_stock *stock, unsigned int nr);
-struct page *ember_stock_next(const struct ember_stock *stock);
-struct page *ember_stock_take(struct ember_stock *stock);
+struct page *ember_stock_pick(struct ember_stock *stock);
+void ember_stock_unpick(struct ember_stock *stock, struct page *page);
 void ember_stock_return(struct ember_stock *stock);
 
 #endif /* EMBER_STOCK_H */

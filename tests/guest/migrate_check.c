@@ -12,8 +12,9 @@
  * move_pages(2) in turns.
  *
  *	migrate_check [--seconds N] [--pages N] [--writers N] [--min-moved N]
- *		      [--break flip|drop]
+ *		      [--dma] [--break flip|drop]
  *
+ * --dma: the module shall have the pages copied by a DMA engine, if it has one.
  * Fails on any mismatch, and when the module moved fewer pages than --min-moved. With --break
  * the mover is broken on purpose, and the program fails when it does NOT find out:
  *
@@ -59,6 +60,7 @@ static struct options {
 	size_t nr_pages;
 	unsigned int nr_writers;
 	unsigned long min_moved;
+	uint32_t flags; /* EMBER_MIGRATE_* */
 	enum breakage breakage;
 } options = {.seconds = 20, .nr_pages = 8192, .nr_writers = 2, .min_moved = 15000};
 
@@ -194,7 +196,8 @@ static void copy_and_remap(const uint8_t *mask)
 static void move_by_module(struct ember_nl *nl, const struct ember_identity *self,
 			   const uint8_t *mask, uint8_t *outcome, uint32_t node)
 {
-	long moved = ember_nl_move(nl, self, area, options.nr_pages, mask, node, 0, outcome);
+	long moved =
+	    ember_nl_move(nl, self, area, options.nr_pages, mask, node, options.flags, outcome);
 
 	if (moved < 0)
 		fail("the module: %s", strerror((int)-moved));
@@ -288,9 +291,13 @@ static enum breakage parse_breakage(const char *text)
 static void parse_options(int argc, char **argv)
 {
 	static const struct option list[] = {
-	    {"seconds", required_argument, NULL, 's'}, {"pages", required_argument, NULL, 'p'},
-	    {"writers", required_argument, NULL, 'w'}, {"min-moved", required_argument, NULL, 'm'},
-	    {"break", required_argument, NULL, 'b'},   {0},
+	    {"seconds", required_argument, NULL, 's'},
+	    {"pages", required_argument, NULL, 'p'},
+	    {"writers", required_argument, NULL, 'w'},
+	    {"min-moved", required_argument, NULL, 'm'},
+	    {"break", required_argument, NULL, 'b'},
+	    {"dma", no_argument, NULL, 'd'},
+	    {0},
 	};
 	int option;
 
@@ -303,6 +310,8 @@ static void parse_options(int argc, char **argv)
 			options.nr_writers = (unsigned int)strtoul(optarg, NULL, 0);
 		else if (option == 'm')
 			options.min_moved = strtoul(optarg, NULL, 0);
+		else if (option == 'd')
+			options.flags |= EMBER_MIGRATE_DMA;
 		else if (option == 'b')
 			options.breakage = parse_breakage(optarg);
 		else

@@ -304,6 +304,44 @@ void ember_nl_close(struct ember_nl *nl)
 	close(nl->fd);
 }
 
+static void get_classes(uint32_t ns[EMBER_COPY_CLASSES], const void *data, size_t len)
+{
+	if (len == EMBER_COPY_CLASSES * sizeof(*ns))
+		memcpy(ns, data, len);
+}
+
+static void copy_attr(unsigned int type, const void *data, size_t len, void *arg)
+{
+	struct ember_nl_copy *copy = arg;
+
+	switch (type) {
+	case EMBER_A_COPY_CHANNELS:
+		copy->channels = get_u32(data, len);
+		break;
+	case EMBER_A_COPY_CPU_PAGES:
+		copy->cpu_pages = get_u64(data, len);
+		break;
+	case EMBER_A_COPY_DMA_PAGES:
+		copy->dma_pages = get_u64(data, len);
+		break;
+	case EMBER_A_COPY_FALLBACKS:
+		copy->fallbacks = get_u64(data, len);
+		break;
+	case EMBER_A_COPY_TIMEOUTS:
+		copy->timeouts = get_u64(data, len);
+		break;
+	case EMBER_A_COPY_LEAKED_PAGES:
+		copy->leaked_pages = get_u64(data, len);
+		break;
+	case EMBER_A_COPY_CPU_NS:
+		get_classes(copy->cpu_ns, data, len);
+		break;
+	case EMBER_A_COPY_DMA_NS:
+		get_classes(copy->dma_ns, data, len);
+		break;
+	}
+}
+
 static void info_attr(unsigned int type, const void *data, size_t len, void *arg)
 {
 	struct ember_nl_info *info = arg;
@@ -320,6 +358,9 @@ static void info_attr(unsigned int type, const void *data, size_t len, void *arg
 		break;
 	case EMBER_A_INFO_CREDITS:
 		info->credits = get_u32(data, len);
+		break;
+	case EMBER_A_INFO_COPY:
+		for_each_attr(data, len, copy_attr, &info->copy);
 		break;
 	case EMBER_A_INFO_VERSION:
 		memcpy(info->version, data, len < 63 ? len : 63);

@@ -52,12 +52,25 @@ struct ember_nl_job {
 	uint32_t nr_moved;
 };
 
+/* EMBER_A_INFO_COPY */
+struct ember_nl_copy {
+	uint32_t channels;
+	uint64_t cpu_pages;
+	uint64_t dma_pages;
+	uint64_t fallbacks;
+	uint64_t timeouts;
+	uint64_t leaked_pages;
+	uint32_t cpu_ns[EMBER_COPY_CLASSES];
+	uint32_t dma_ns[EMBER_COPY_CLASSES];
+};
+
 struct ember_nl_info {
 	uint32_t abi;
 	uint32_t features;
 	uint32_t max_regions;
 	uint32_t credits;
 	char version[64];
+	struct ember_nl_copy copy;
 };
 
 /* A netlink message under construction, or a received payload. */

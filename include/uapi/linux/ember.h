@@ -59,6 +59,20 @@
  *	EMBER_A_INFO_FEATURES		u32, EMBER_FEATURE_* flags
  *	EMBER_A_INFO_MAX_REGIONS	u32, most regions in one request
  *	EMBER_A_INFO_CREDITS		u32, most requests a client may have open
+ *	EMBER_A_INFO_COPY		nested: who has copied pages since the module was loaded
+ *		EMBER_A_COPY_CHANNELS		u32, channels of DMA engines that the module holds
+ *						and that work
+ *		EMBER_A_COPY_CPU_PAGES		u64, pages copied by a CPU
+ *		EMBER_A_COPY_DMA_PAGES		u64, pages copied by an engine
+ *		EMBER_A_COPY_FALLBACKS		u64, of those by a CPU: an engine was to copy them,
+ *						and failed or was too slow
+ *		EMBER_A_COPY_TIMEOUTS		u64, times that a channel was stopped for that
+ *		EMBER_A_COPY_LEAKED_PAGES	u64, pages out of use now, because an engine that
+ *						does not stop may still write to them
+ *		EMBER_A_COPY_CPU_NS		binary, EMBER_COPY_CLASSES u32: time per page of
+ *						batches of [2^i, 2^(i+1)) pages that a CPU
+ *						copied, a moving average; 0: none yet
+ *		EMBER_A_COPY_DMA_NS		the same of batches that were given to an engine
  *
  * A client that finds another ABI number than its own must not go on.
  *
@@ -163,6 +177,7 @@
 #define EMBER_REGION_BITMAP_BYTES 64 /* 512 pages of 4 KiB: one 2 MiB region */
 #define EMBER_MAX_REGIONS 16	     /* so that the largest result fits one message */
 #define EMBER_CREDITS 8		     /* open requests of one client */
+#define EMBER_COPY_CLASSES 10	     /* sizes of batches whose times are kept apart */
 
 /* 16 regions of 512 runs of 4 bytes, plus headers. */
 #define EMBER_RESULT_MAX_BYTES 36864
@@ -170,6 +185,7 @@
 /* EMBER_A_INFO_FEATURES */
 #define EMBER_FEATURE_NODE (1U << 0) /* destinations may be NUMA nodes */
 #define EMBER_FEATURE_POOL (1U << 1) /* destinations may be pools */
+#define EMBER_FEATURE_DMA (1U << 2)  /* now: a DMA engine can copy (EMBER_MIGRATE_DMA) */
 
 /*
  * EMBER_A_FLAGS. Without SHARED, pages that other processes map too are left where
@@ -181,7 +197,13 @@
  * watermarks; without the flag down to the high ones, up to which kswapd reclaims.
  */
 #define EMBER_MIGRATE_EXCHANGE (1U << 1)
-#define EMBER_MIGRATE_ALL_FLAGS 0x3U
+/*
+ * Rather a DMA engine copies than a CPU, also where that takes longer. Without the flag the
+ * module takes the one that it has measured to be faster; without an engine the flag has
+ * no effect.
+ */
+#define EMBER_MIGRATE_DMA (1U << 2)
+#define EMBER_MIGRATE_ALL_FLAGS 0x7U
 
 enum ember_cmd {
 	EMBER_CMD_UNSPEC = 0,
@@ -205,9 +227,26 @@ enum ember_info_attr {
 	EMBER_A_INFO_FEATURES = 3,
 	EMBER_A_INFO_MAX_REGIONS = 4,
 	EMBER_A_INFO_CREDITS = 5,
+	EMBER_A_INFO_COPY = 6,
 	__EMBER_A_INFO_MAX,
 };
 #define EMBER_A_INFO_MAX (__EMBER_A_INFO_MAX - 1)
+
+/* Attributes in EMBER_A_INFO_COPY. */
+enum ember_copy_attr {
+	EMBER_A_COPY_UNSPEC = 0,
+	EMBER_A_COPY_PAD = 1,
+	EMBER_A_COPY_CHANNELS = 2,
+	EMBER_A_COPY_CPU_PAGES = 3,
+	EMBER_A_COPY_DMA_PAGES = 4,
+	EMBER_A_COPY_FALLBACKS = 5,
+	EMBER_A_COPY_TIMEOUTS = 6,
+	EMBER_A_COPY_LEAKED_PAGES = 7,
+	EMBER_A_COPY_CPU_NS = 8,
+	EMBER_A_COPY_DMA_NS = 9,
+	__EMBER_A_COPY_MAX,
+};
+#define EMBER_A_COPY_MAX (__EMBER_A_COPY_MAX - 1)
 
 /* Attributes of all other commands. */
 enum ember_attr {
@@ -298,7 +337,7 @@ struct ember_run {
 	X(BUSY, 12, "busy", "it or a lock of the process was in use by another at the time")       \
 	X(WRITEBACK, 13, "writeback", "being written to swap")                                     \
 	X(NO_MEMORY, 14, "no-memory", "the destination has no free page")                          \
-	X(COPY_FAILED, 15, "copy-failed", "the copy met a memory error; the page stays")           \
+	X(COPY_FAILED, 15, "copy-failed", "memory error, or a DMA engine hangs; the page stays")   \
 	X(RACED, 16, "raced", "changed between the look and the move: unmapped, remapped, forked") \
 	X(GONE, 17, "gone", "the process exited or executed another program")                      \
 	X(CANCELLED, 18, "cancelled", "not tried: the request was cancelled")                      \
