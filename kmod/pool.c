@@ -108,7 +108,6 @@ int ember_pool_books_init(struct ember_pool *pool)
 	if (!pool->free)
 		return -ENOMEM;
 	bitmap_fill(pool->free, pool->nr_pages);
-	spin_lock_init(&pool->lock);
 	pool->pgmap.type = MEMORY_DEVICE_COHERENT;
 	pool->pgmap.owner = ember_pool_owner;
 	pool->pgmap.ops = &pool_ops;
@@ -121,6 +120,27 @@ int ember_pool_books_init(struct ember_pool *pool)
 void ember_pool_books_exit(struct ember_pool *pool)
 {
 	vfree(pool->free);
+}
+
+/**
+ * ember_pool_close() - give out no page any more
+ * @pool: of which the caller has a reference
+ *
+ * When this returns, nobody is in the middle of taking: what was taken is counted as used.
+ */
+void ember_pool_close(struct ember_pool *pool)
+{
+	spin_lock(&pool->lock);
+	pool->closed = true;
+	spin_unlock(&pool->lock);
+}
+
+/* The opposite. */
+void ember_pool_open(struct ember_pool *pool)
+{
+	spin_lock(&pool->lock);
+	pool->closed = false;
+	spin_unlock(&pool->lock);
 }
 
 static unsigned long count_free(const struct ember_pool *pool)
@@ -159,7 +179,7 @@ unsigned int ember_pool_take(struct ember_pool *pool, unsigned int nr, struct pa
 	if (!try_module_get(THIS_MODULE))
 		return 0;
 	spin_lock(&pool->lock);
-	nr = READ_ONCE(pool->closed) ? 0 : min_t(unsigned long, nr, count_free(pool));
+	nr = pool->closed ? 0 : min_t(unsigned long, nr, count_free(pool));
 	for (; got < nr; got++) {
 		at = next_free(pool);
 		if (at >= pool->nr_pages)

@@ -47,7 +47,6 @@ struct ember_pool {
 	u64 start;	   /* physical address */
 	u64 bytes;
 	bool plugged; /* written by its work items only */
-	bool closed;  /* no page is given out any more */
 	struct kobject *kobj;
 	struct work_struct add_work;
 	struct work_struct remove_work;
@@ -61,8 +60,9 @@ struct ember_pool {
 	unsigned long *free;
 	atomic_long_t nr_used;
 	atomic_long_t nr_bad; /* broken memory, never given out again */
-	spinlock_t lock;      /* of cursor, and of taking */
+	spinlock_t lock;      /* of what follows, and of taking */
 	unsigned long cursor;
+	bool closed; /* no page is given out any more */
 };
 
 /* What hmm_vma_migrate() tells ember's device memory from others' by. */
@@ -89,6 +89,8 @@ static inline struct ember_pool *ember_pool_of(const struct folio *folio)
 /* pool.c: the books of one pool */
 int ember_pool_books_init(struct ember_pool *pool);
 void ember_pool_books_exit(struct ember_pool *pool);
+void ember_pool_close(struct ember_pool *pool);
+void ember_pool_open(struct ember_pool *pool);
 unsigned int ember_pool_take(struct ember_pool *pool, unsigned int nr, struct page **ret_pages);
 void ember_pool_give(struct ember_pool *pool, struct page *page);
 void ember_pool_begin_use(struct ember_pool *pool, struct page *page);

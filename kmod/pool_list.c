@@ -291,7 +291,7 @@ static void remove_work(struct work_struct *work)
 	pool->stuck = stuck;
 	pool->error = err;
 	pool->state = EMBER_POOL_READY;
-	WRITE_ONCE(pool->closed, false);
+	ember_pool_open(pool);
 	mutex_unlock(&pools_mutex);
 }
 
@@ -395,6 +395,7 @@ int ember_pool_add(u64 start, u64 bytes, int nid, u32 *ret_id)
 	pool->start = start;
 	pool->bytes = bytes;
 	pool->nid = node_of(start, nid);
+	spin_lock_init(&pool->lock); /* also one that is never plugged is closed */
 	refcount_set(&pool->users, 1);
 	init_completion(&pool->unused);
 	INIT_WORK(&pool->add_work, add_work);
@@ -431,8 +432,8 @@ int ember_pool_remove(u32 id)
 		err = -EBUSY;
 	} else {
 		pool->state = EMBER_POOL_DRAINING;
-		/* Requests under way may hold it: what they take yet is moved out again. */
-		WRITE_ONCE(pool->closed, true);
+		/* What requests under way have taken is counted by now, and moved out again. */
+		ember_pool_close(pool);
 		memset(&pool->stuck, 0, sizeof(pool->stuck));
 		pool->error = 0;
 		queue_work(pool_wq, &pool->remove_work);
