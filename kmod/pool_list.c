@@ -249,15 +249,15 @@ static void add_work(struct work_struct *work)
 	struct ember_pool *pool = container_of(work, struct ember_pool, add_work);
 	int err = pool_plug(pool);
 
+	if (err)
+		pr_warn("ember: pool %u, %llu bytes at 0x%llx, cannot be added: error %d\n",
+			pool->id, pool->bytes, pool->start, err);
+	else if (ember_memory_update()) /* before the first page is there to be looked up */
+		pr_warn("ember: no memory for the table of nodes; places are unknown for now\n");
 	mutex_lock(&pools_mutex);
 	pool->error = err;
 	pool->state = err ? EMBER_POOL_FAILED : EMBER_POOL_READY;
 	mutex_unlock(&pools_mutex);
-	if (err)
-		pr_warn("ember: pool %u, %llu bytes at 0x%llx, cannot be added: error %d\n",
-			pool->id, pool->bytes, pool->start, err);
-	else if (ember_memory_update())
-		pr_warn("ember: no memory for the table of nodes; places are unknown for now\n");
 }
 
 /* Off the list nobody finds it; sysfs and users are waited for. */
@@ -266,6 +266,8 @@ static void pool_delete(struct ember_pool *pool)
 	mutex_lock(&pools_mutex);
 	list_del(&pool->node);
 	mutex_unlock(&pools_mutex);
+	/* kobject_put() alone may leave the files, and so our code in use, until later. */
+	kobject_del(pool->kobj);
 	kobject_put(pool->kobj);
 	ember_memory_update();
 	ember_pool_put(pool);
@@ -337,34 +339,33 @@ static int check_range(u64 start, u64 bytes)
 	return 0;
 }
 
+/*
+ * Without the mutex: should a file be taken back because the next one found no memory, sysfs
+ * waits for its readers. A pool that fails here is deleted like any other.
+ */
 static int pool_publish(struct ember_pool *pool)
 {
+	struct kobject *kobj;
 	char name[16];
-	int err;
 
 	snprintf(name, sizeof(name), "pool%u", pool->id);
-	pool->kobj = kobject_create_and_add(name, ember_kobj);
-	if (!pool->kobj)
+	kobj = kobject_create_and_add(name, ember_kobj);
+	if (!kobj)
 		return -ENOMEM;
-	err = sysfs_create_group(pool->kobj, &pool_group);
-	if (err)
-		kobject_put(pool->kobj);
-	return err;
+	mutex_lock(&pools_mutex); /* readers look for it in the list */
+	pool->kobj = kobj;
+	mutex_unlock(&pools_mutex);
+	return sysfs_create_group(kobj, &pool_group);
 }
 
 static int pool_enlist(struct ember_pool *pool)
 {
-	int err;
-
 	lockdep_assert_held(&pools_mutex);
 	if (overlaps(pool->start, pool->bytes))
 		return -EEXIST;
 	pool->id = free_id();
 	if (pool->id == EMBER_MEM_UNKNOWN)
 		return -ENOSPC;
-	err = pool_publish(pool);
-	if (err)
-		return err;
 	list_add_tail(&pool->node, &ember_pools);
 	return 0;
 }
@@ -402,14 +403,20 @@ int ember_pool_add(u64 start, u64 bytes, int nid, u32 *ret_id)
 	INIT_WORK(&pool->remove_work, remove_work);
 	mutex_lock(&pools_mutex);
 	err = pool_enlist(pool);
-	if (!err) {
-		*ret_id = pool->id;
-		queue_work(pool_wq, &pool->add_work);
-	}
 	mutex_unlock(&pools_mutex);
-	if (err)
+	if (err) {
 		kfree(pool);
-	return err;
+		return err;
+	}
+	/* It is being added, so it cannot be removed, and stays ours until the work is queued. */
+	err = pool_publish(pool);
+	if (err) {
+		pool_delete(pool);
+		return err;
+	}
+	*ret_id = pool->id;
+	queue_work(pool_wq, &pool->add_work);
+	return 0;
 }
 
 /**
@@ -502,6 +509,8 @@ int ember_pools_init(void)
 	specs = pools ? kstrdup(pools, GFP_KERNEL) : NULL; /* the parameter stays readable */
 	if (specs)
 		add_from_parameter(specs);
+	else if (pools)
+		pr_err("ember: pools: no memory\n");
 	kfree(specs);
 	return 0;
 
@@ -523,5 +532,6 @@ void ember_pools_exit(void)
 	destroy_workqueue(pool_wq);
 	list_for_each_entry_safe(pool, next, &ember_pools, node)
 		pool_delete(pool);
+	kobject_del(ember_kobj);
 	kobject_put(ember_kobj);
 }
