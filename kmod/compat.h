@@ -86,4 +86,11 @@ static inline struct dev_pagemap *ember_page_pgmap(const struct page *page)
 }
 #endif
 
+/* The word of page flags got a type of its own in 6.18. */
+#ifdef EMBER_HAVE_MEMDESC_FLAGS
+#define ember_folio_flags(folio) (&(folio)->flags.f)
+#else
+#define ember_folio_flags(folio) (&(folio)->flags)
+#endif
+
 #endif /* EMBER_COMPAT_H */

@@ -57,9 +57,17 @@ static void forget_mlock(struct folio *folio)
 }
 
 /*
- * The last reference of a page is gone. Any context. What it was to its last user must not
- * rub off on the next: migration only ever adds flags to its destination.
+ * What the page was to its last user (active, young, dirty, ...) must not rub off on the next:
+ * migration only ever adds flags to its destination. So the flags go that go when the kernel
+ * frees a page of its own; but device memory is always reserved. One atomic step: only the
+ * flag for broken memory may be set by others now, and it stays.
  */
+static void forget_flags(struct folio *folio)
+{
+	set_mask_bits(ember_folio_flags(folio), PAGE_FLAGS_CHECK_AT_PREP & ~BIT(PG_reserved), 0);
+}
+
+/* The last reference of a page is gone. Any context. */
 static void pool_page_free(struct page *page)
 {
 	struct folio *folio = page_folio(page);
@@ -67,10 +75,7 @@ static void pool_page_free(struct page *page)
 
 	pool = container_of(ember_page_pgmap(page), struct ember_pool, pgmap);
 	forget_mlock(folio);
-	folio_clear_dirty(folio);
-	folio_clear_referenced(folio);
-	folio_clear_workingset(folio);
-	folio_clear_swapbacked(folio);
+	forget_flags(folio);
 	if (PageHWPoison(page))
 		atomic_long_inc(&pool->nr_bad);
 	else
