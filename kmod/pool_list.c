@@ -193,6 +193,43 @@ static const struct attribute_group pool_group = { .attrs = pool_attrs };
 
 /* ---- one pool ---- */
 
+static int add_size(struct resource *res, void *arg)
+{
+	*(u64 *)arg += resource_size(res);
+	return 0;
+}
+
+/*
+ * Is all of the range memory of this kind, and nothing else? region_intersects() alone would
+ * also take one that is memory in part, and otherwise nothing at all: writes there are lost.
+ */
+static bool is_all(u64 start, u64 bytes, unsigned long kind)
+{
+	u64 covered = 0;
+
+	if (region_intersects(start, bytes, IORESOURCE_MEM, kind) != REGION_INTERSECTS)
+		return false;
+	walk_iomem_res_desc(kind, IORESOURCE_MEM, start, start + bytes - 1, &covered, add_size);
+	return covered == bytes;
+}
+
+/*
+ * Soft-reserved memory that no driver has published yet: since 7.0 it waits in a tree of its
+ * own. What is published meanwhile is busy with us.
+ */
+static bool is_soft_reserve(u64 start, u64 bytes)
+{
+	u64 covered = 0;
+
+#ifdef EMBER_HAVE_SOFT_RESERVE_TREE
+	if (region_intersects(start, bytes, IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) !=
+	    REGION_DISJOINT)
+		return false;
+	walk_soft_reserve_res(start, start + bytes - 1, &covered, add_size);
+#endif
+	return covered == bytes;
+}
+
 /*
  * Only memory that the firmware or the boot loader's user has set apart. Ordinary memory
  * is the kernel's, a device's registers are nobody's memory, and what a driver uses is
@@ -200,12 +237,8 @@ static const struct attribute_group pool_group = { .attrs = pool_attrs };
  */
 static bool is_set_apart(u64 start, u64 bytes)
 {
-	static const unsigned long kinds[] = { IORES_DESC_RESERVED, IORES_DESC_SOFT_RESERVED };
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (region_intersects(start, bytes, IORESOURCE_MEM, kinds[i]) == REGION_INTERSECTS)
-			return true;
-	return false;
+	return is_all(start, bytes, IORES_DESC_RESERVED) ||
+	       is_all(start, bytes, IORES_DESC_SOFT_RESERVED) || is_soft_reserve(start, bytes);
 }
 
 /* Plug the memory. Afterwards the books know its pages, and nobody has any. */
