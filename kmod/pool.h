@@ -34,6 +34,7 @@ enum ember_pool_state {
 struct ember_pool_stuck {
 	unsigned long nr_by_outcome[EMBER_OUTCOME_MAX + 1];
 	unsigned long nr_unmapped; /* held by somebody, mapped by nobody */
+	unsigned long nr_locked;   /* processes that did not let go of their memory's lock */
 	u32 tgid;		   /* 0: none */
 };
 

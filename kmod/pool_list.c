@@ -115,7 +115,7 @@ static const char *const outcome_words[EMBER_OUTCOME_MAX + 1] = {
 #undef WORD
 };
 
-/* "pinned 12", "unmapped 3", "process 4711": a line each; empty if nothing is in the way. */
+/* "pinned 12", "unmapped 3", "locked 1", "process 4711": a line each; empty if nothing is in the way. */
 static ssize_t print_stuck(const struct ember_pool_stuck *stuck, char *buf)
 {
 	ssize_t len = 0;
@@ -126,6 +126,8 @@ static ssize_t print_stuck(const struct ember_pool_stuck *stuck, char *buf)
 					     stuck->nr_by_outcome[i]);
 	if (stuck->nr_unmapped)
 		len += sysfs_emit_at(buf, len, "unmapped %lu\n", stuck->nr_unmapped);
+	if (stuck->nr_locked)
+		len += sysfs_emit_at(buf, len, "locked %lu\n", stuck->nr_locked);
 	if (stuck->tgid)
 		len += sysfs_emit_at(buf, len, "process %u\n", stuck->tgid);
 	return len;
