@@ -84,6 +84,19 @@ static void pool_page_free(struct page *page)
 	count_used(pool, -1);
 }
 
+/*
+ * The kernel has met broken memory of a pool: it marks device memory in no way, and would
+ * have us give it to the next. What becomes of the process is the kernel's own decision; the
+ * page is left out when it comes back, or when its turn comes to be taken.
+ */
+static int pool_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn, unsigned long nr,
+			       int flags)
+{
+	for (unsigned long i = 0; i < nr; i++)
+		SetPageHWPoison(pfn_to_page(pfn + i));
+	return -EOPNOTSUPP;
+}
+
 #ifdef EMBER_HAVE_FOLIO_FREE
 static void pool_folio_free(struct folio *folio)
 {
@@ -97,6 +110,7 @@ static const struct dev_pagemap_ops pool_ops = {
 #else
 	.page_free = pool_page_free,
 #endif
+	.memory_failure = pool_memory_failure,
 };
 
 /**
@@ -178,6 +192,7 @@ static unsigned long next_free(struct ember_pool *pool)
 unsigned int ember_pool_take(struct ember_pool *pool, unsigned int nr, struct page **ret_pages)
 {
 	unsigned int i, got = 0;
+	struct page *page;
 	unsigned long at;
 
 	/* Fails once rmmod has begun, which is allowed only while nothing is in use. */
@@ -185,14 +200,18 @@ unsigned int ember_pool_take(struct ember_pool *pool, unsigned int nr, struct pa
 		return 0;
 	spin_lock(&pool->lock);
 	nr = pool->closed ? 0 : min_t(unsigned long, nr, count_free(pool));
-	for (; got < nr; got++) {
+	while (got < nr) {
 		at = next_free(pool);
 		if (at >= pool->nr_pages)
 			break; /* counted as free and not quite so yet */
 		clear_bit(at, pool->free); /* only takers clear, and they hold the lock */
 		smp_mb__after_atomic(); /* pairs with set_free() */
 		pool->cursor = at + 1;
-		ret_pages[got] = pfn_to_page(pool->first_pfn + at);
+		page = pfn_to_page(pool->first_pfn + at);
+		if (PageHWPoison(page)) /* it broke while nobody had it */
+			atomic_long_inc(&pool->nr_bad);
+		else
+			ret_pages[got++] = page;
 	}
 	count_used(pool, got);
 	spin_unlock(&pool->lock);
