@@ -16,7 +16,6 @@
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/oom.h>
-#include <linux/pagevec.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -25,6 +24,7 @@
 #include <linux/topology.h>
 #include <linux/workqueue.h>
 
+#include "compat.h"
 #include "migrate.h"
 #include "pool.h"
 #include "request.h"
@@ -217,7 +217,7 @@ static void drain_cpus(void)
 {
 	unsigned int cpu;
 
-	for_each_online_cpu(cpu) /* one that goes offline is drained by that; its work is done elsewhere */
+	for_each_online_cpu(cpu) /* one that goes offline is drained by that */
 		work_on_cpu(cpu, drain_this_cpu, NULL);
 }
 
