@@ -85,16 +85,18 @@ static void pool_page_free(struct page *page)
 }
 
 /*
- * The kernel has met broken memory of a pool: it marks device memory in no way, and would
- * have us give it to the next. What becomes of the process is the kernel's own decision; the
- * page is left out when it comes back, or when its turn comes to be taken.
+ * The kernel has met broken memory of a pool. It must not fall back on its handler for device
+ * memory (-EOPNOTSUPP), which takes what an anonymous page has in its mapping field for a
+ * file's (dax_lock_folio(), an oops). Any other error makes it kill whoever has just read the
+ * page; others may have it until they do the same. It is left out when it comes back, or when
+ * its turn comes to be taken.
  */
 static int pool_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn, unsigned long nr,
 			       int flags)
 {
 	for (unsigned long i = 0; i < nr; i++)
 		SetPageHWPoison(pfn_to_page(pfn + i));
-	return -EOPNOTSUPP;
+	return -ENXIO;
 }
 
 #ifdef EMBER_HAVE_FOLIO_FREE
