@@ -105,6 +105,9 @@ int ember_pool_add(u64 start, u64 bytes, int nid, u32 *ret_id);
 int ember_pool_remove(u32 id);
 unsigned int ember_pool_index_at(u64 start, u64 bytes, bool *ret_part);
 
+/* pool_param.c */
+void ember_pools_add_from_parameter(void);
+
 /* pool_empty.c */
 int ember_pool_empty(struct ember_pool *pool, struct ember_pool_stuck *ret_stuck);
 

@@ -15,13 +15,14 @@
 #include <linux/list.h>
 #include <linux/memory.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
+#include <linux/notifier.h>
 #include <linux/numa.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/suspend.h>
 #include <linux/sysfs.h>
 
 #include <ember/sample.h>
@@ -36,6 +37,7 @@ LIST_HEAD(ember_pools);
 static DEFINE_MUTEX(pools_mutex);
 static struct workqueue_struct *pool_wq;
 static struct kobject *ember_kobj;
+static bool pools_asleep; /* for hibernation; under pools_mutex */
 
 static struct ember_pool *find_pool(u32 id)
 {
@@ -292,6 +294,8 @@ static void add_work(struct work_struct *work)
 	mutex_lock(&pools_mutex);
 	pool->error = err;
 	pool->state = err ? EMBER_POOL_FAILED : EMBER_POOL_READY;
+	if (pools_asleep)
+		ember_pool_close(pool);
 	mutex_unlock(&pools_mutex);
 }
 
@@ -484,56 +488,63 @@ int ember_pool_remove(u32 id)
 	return err;
 }
 
-/* ---- the module's parameter ---- */
+/* ---- hibernation ---- */
 
-static char *pools;
-module_param(pools, charp, 0444);
-MODULE_PARM_DESC(pools, "Ranges to own: START+SIZE[:NODE][,...], as in 0x140000000+256M:1");
-
-/* "START+SIZE[:NODE]", with memparse()'s suffixes. Return: 0 or -EINVAL. */
-static int parse_range(char *spec, u64 *ret_start, u64 *ret_bytes, int *ret_nid)
+/*
+ * The image on disk holds no device memory: what is in a pool when the machine goes off is
+ * lost. So it does not, as long as a page is in use; and none is taken from then on.
+ */
+static void pools_wake(void)
 {
-	char *at;
+	struct ember_pool *pool;
 
-	*ret_start = memparse(spec, &at);
-	if (at == spec || *at++ != '+')
-		return -EINVAL;
-	spec = at;
-	*ret_bytes = memparse(spec, &at);
-	*ret_nid = NUMA_NO_NODE;
-	if (at == spec || !*at)
-		return at == spec ? -EINVAL : 0;
-	return *at == ':' ? kstrtoint(at + 1, 10, ret_nid) : -EINVAL;
+	pools_asleep = false;
+	list_for_each_entry(pool, &ember_pools, node)
+		if (pool->state == EMBER_POOL_READY)
+			ember_pool_open(pool);
 }
 
-/* A wrong range is said and left out: a machine that boots without a pool can be mended. */
-static void add_from_parameter(char *specs)
+static int pools_sleep(void)
 {
-	u64 start, bytes;
-	int nid, err;
-	char *spec;
-	u32 id;
+	struct ember_pool *pool;
+	int err = 0;
 
-	while ((spec = strsep(&specs, ","))) {
-		if (parse_range(spec, &start, &bytes, &nid)) {
-			pr_err("ember: pools: cannot understand \"%s\": want START+SIZE[:NODE]\n",
-			       spec);
-			continue;
-		}
-		err = ember_pool_add(start, bytes, nid, &id);
-		if (err)
-			pr_err("ember: pools: %llu bytes at 0x%llx: error %d\n", bytes, start, err);
+	pools_asleep = true;
+	list_for_each_entry(pool, &ember_pools, node) {
+		ember_pool_close(pool);
+		if (atomic_long_read(&pool->nr_used))
+			err = -EBUSY;
 	}
+	if (err)
+		pools_wake();
+	return err;
 }
+
+static int pm_event(struct notifier_block *nb, unsigned long event, void *arg)
+{
+	int err = 0;
+
+	mutex_lock(&pools_mutex);
+	if (event == PM_HIBERNATION_PREPARE)
+		err = pools_sleep();
+	else if (event == PM_POST_HIBERNATION)
+		pools_wake();
+	mutex_unlock(&pools_mutex);
+	if (err)
+		pr_warn("ember: no hibernation while pools hold memory of processes\n");
+	return notifier_from_errno(err);
+}
+
+static struct notifier_block pm_notifier = { .notifier_call = pm_event };
 
 /**
  * ember_pools_init() - own what the parameter "pools" names
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0 or a negative errno.
  */
 int ember_pools_init(void)
 {
-	char *specs;
+	int err = -ENOMEM;
 
 	ember_kobj = kobject_create_and_add("ember", kernel_kobj);
 	if (!ember_kobj)
@@ -541,17 +552,17 @@ int ember_pools_init(void)
 	pool_wq = alloc_ordered_workqueue("ember_pool", 0);
 	if (!pool_wq)
 		goto put_kobj;
-	specs = pools ? kstrdup(pools, GFP_KERNEL) : NULL; /* the parameter stays readable */
-	if (specs)
-		add_from_parameter(specs);
-	else if (pools)
-		pr_err("ember: pools: no memory\n");
-	kfree(specs);
+	err = register_pm_notifier(&pm_notifier);
+	if (err)
+		goto destroy_wq;
+	ember_pools_add_from_parameter();
 	return 0;
 
+destroy_wq:
+	destroy_workqueue(pool_wq);
 put_kobj:
 	kobject_put(ember_kobj);
-	return -ENOMEM;
+	return err;
 }
 
 /**
@@ -564,6 +575,7 @@ void ember_pools_exit(void)
 {
 	struct ember_pool *pool, *next;
 
+	unregister_pm_notifier(&pm_notifier);
 	destroy_workqueue(pool_wq);
 	list_for_each_entry_safe(pool, next, &ember_pools, node)
 		pool_delete(pool);
