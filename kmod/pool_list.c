@@ -10,6 +10,7 @@
  * One mutex guards the list and all states. It is never held while pages move, while
  * memory is plugged, or while sysfs waits for its readers, who take it.
  */
+#include <linux/bitmap.h>
 #include <linux/ioport.h>
 #include <linux/kobject.h>
 #include <linux/list.h>
@@ -37,7 +38,8 @@ LIST_HEAD(ember_pools);
 static DEFINE_MUTEX(pools_mutex);
 static struct workqueue_struct *pool_wq;
 static struct kobject *ember_kobj;
-static bool pools_asleep; /* for hibernation; under pools_mutex */
+static bool pools_asleep; /* for hibernation; under pools_mutex, as is what follows */
+static DECLARE_BITMAP(pool_ids, EMBER_MEM_UNKNOWN); /* taken until the directory is gone */
 
 static struct ember_pool *find_pool(u32 id)
 {
@@ -308,6 +310,9 @@ static void pool_delete(struct ember_pool *pool)
 	/* kobject_put() alone may leave the files, and so our code in use, until later. */
 	kobject_del(pool->kobj);
 	kobject_put(pool->kobj);
+	mutex_lock(&pools_mutex);
+	__clear_bit(pool->id, pool_ids);
+	mutex_unlock(&pools_mutex);
 	ember_memory_update();
 	ember_pool_put(pool);
 	wait_for_completion(&pool->unused);
@@ -344,7 +349,7 @@ static u32 free_id(void)
 	u32 id = EMBER_MEM_UNKNOWN;
 
 	while (id-- > 0)
-		if (!node_possible(id) && !find_pool(id))
+		if (!node_possible(id) && !test_bit(id, pool_ids))
 			return id;
 	return EMBER_MEM_UNKNOWN;
 }
@@ -405,6 +410,7 @@ static int pool_enlist(struct ember_pool *pool)
 	pool->id = free_id();
 	if (pool->id == EMBER_MEM_UNKNOWN)
 		return -ENOSPC;
+	__set_bit(pool->id, pool_ids);
 	list_add_tail(&pool->node, &ember_pools);
 	return 0;
 }
