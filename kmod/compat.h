@@ -86,4 +86,18 @@ static inline struct dev_pagemap *ember_page_pgmap(const struct page *page)
 }
 #endif
 
+/* struct folio_batch: a header of its own since 7.0, and pagevec.h is gone. */
+#ifdef EMBER_HAVE_FOLIO_BATCH_HEADER
+#include <linux/folio_batch.h>
+#else
+#include <linux/pagevec.h>
+#endif
+
+/* The word of page flags got a type of its own in 6.18. */
+#ifdef EMBER_HAVE_MEMDESC_FLAGS
+#define ember_folio_flags(folio) (&(folio)->flags.f)
+#else
+#define ember_folio_flags(folio) (&(folio)->flags)
+#endif
+
 #endif /* EMBER_COMPAT_H */

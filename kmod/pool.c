@@ -34,17 +34,6 @@ static void set_free(struct ember_pool *pool, struct page *page)
 	set_bit(page_to_pfn(page) - pool->first_pfn, pool->free);
 }
 
-/**
- * ember_pool_give() - give back a page that was taken and not used
- * @pool: of the page
- * @page: from ember_pool_take()
- */
-void ember_pool_give(struct ember_pool *pool, struct page *page)
-{
-	set_free(pool, page);
-	count_used(pool, -1);
-}
-
 /*
  * munlock(2) passes by device memory, so a page that was locked when it moved here may
  * still say so, and be counted. The kernel puts that right for ordinary pages when it
@@ -57,9 +46,17 @@ static void forget_mlock(struct folio *folio)
 }
 
 /*
- * The last reference of a page is gone. Any context. What it was to its last user must not
- * rub off on the next: migration only ever adds flags to its destination.
+ * What the page was to its last user (active, young, dirty, ...) must not rub off on the next:
+ * migration only ever adds flags to its destination. So the flags go that go when the kernel
+ * frees a page of its own; but device memory is always reserved. One atomic step: only the
+ * flag for broken memory may be set by others now, and it stays.
  */
+static void forget_flags(struct folio *folio)
+{
+	set_mask_bits(ember_folio_flags(folio), PAGE_FLAGS_CHECK_AT_PREP & ~BIT(PG_reserved), 0);
+}
+
+/* The last reference of a page is gone. Any context. */
 static void pool_page_free(struct page *page)
 {
 	struct folio *folio = page_folio(page);
@@ -67,16 +64,28 @@ static void pool_page_free(struct page *page)
 
 	pool = container_of(ember_page_pgmap(page), struct ember_pool, pgmap);
 	forget_mlock(folio);
-	folio_clear_dirty(folio);
-	folio_clear_referenced(folio);
-	folio_clear_workingset(folio);
-	folio_clear_swapbacked(folio);
+	forget_flags(folio);
 	if (PageHWPoison(page))
 		atomic_long_inc(&pool->nr_bad);
 	else
 		set_free(pool, page);
 	/* The module may be unloaded from now on; it waits for the pgmap, which we hold yet. */
 	count_used(pool, -1);
+}
+
+/*
+ * The kernel has met broken memory of a pool. It must not fall back on its handler for device
+ * memory (-EOPNOTSUPP), which takes what an anonymous page has in its mapping field for a
+ * file's (dax_lock_folio(), an oops). Any other error makes it kill whoever has just read the
+ * page; others may have it until they do the same. It is left out when it comes back, or when
+ * its turn comes to be taken.
+ */
+static int pool_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn, unsigned long nr,
+			       int flags)
+{
+	for (unsigned long i = 0; i < nr; i++)
+		SetPageHWPoison(pfn_to_page(pfn + i));
+	return -ENXIO;
 }
 
 #ifdef EMBER_HAVE_FOLIO_FREE
@@ -92,6 +101,7 @@ static const struct dev_pagemap_ops pool_ops = {
 #else
 	.page_free = pool_page_free,
 #endif
+	.memory_failure = pool_memory_failure,
 };
 
 /**
@@ -108,7 +118,6 @@ int ember_pool_books_init(struct ember_pool *pool)
 	if (!pool->free)
 		return -ENOMEM;
 	bitmap_fill(pool->free, pool->nr_pages);
-	spin_lock_init(&pool->lock);
 	pool->pgmap.type = MEMORY_DEVICE_COHERENT;
 	pool->pgmap.owner = ember_pool_owner;
 	pool->pgmap.ops = &pool_ops;
@@ -121,6 +130,27 @@ int ember_pool_books_init(struct ember_pool *pool)
 void ember_pool_books_exit(struct ember_pool *pool)
 {
 	vfree(pool->free);
+}
+
+/**
+ * ember_pool_close() - give out no page any more
+ * @pool: of which the caller has a reference
+ *
+ * When this returns, nobody is in the middle of taking: what was taken is counted as used.
+ */
+void ember_pool_close(struct ember_pool *pool)
+{
+	spin_lock(&pool->lock);
+	pool->closed = true;
+	spin_unlock(&pool->lock);
+}
+
+/* The opposite. */
+void ember_pool_open(struct ember_pool *pool)
+{
+	spin_lock(&pool->lock);
+	pool->closed = false;
+	spin_unlock(&pool->lock);
 }
 
 static unsigned long count_free(const struct ember_pool *pool)
@@ -140,55 +170,57 @@ static unsigned long next_free(struct ember_pool *pool)
 	return at;
 }
 
-/**
- * ember_pool_take() - take free pages
- * @pool: with a reference
- * @nr: at most so many
- * @ret_pages: in the order in which they are best used from its end: neighbours stay so
- *
- * The pages have no reference yet and no contents worth a look: ember_pool_begin_use(), or
- * ember_pool_give(). Full pools are found out without a search, so the search ends soon.
- * Return: how many.
- */
-unsigned int ember_pool_take(struct ember_pool *pool, unsigned int nr, struct page **ret_pages)
-{
-	unsigned int i, got = 0;
-	unsigned long at;
-
-	/* Fails once rmmod has begun, which is allowed only while nothing is in use. */
-	if (!try_module_get(THIS_MODULE))
-		return 0;
-	spin_lock(&pool->lock);
-	nr = READ_ONCE(pool->closed) ? 0 : min_t(unsigned long, nr, count_free(pool));
-	for (; got < nr; got++) {
-		at = next_free(pool);
-		if (at >= pool->nr_pages)
-			break; /* counted as free and not quite so yet */
-		clear_bit(at, pool->free); /* only takers clear, and they hold the lock */
-		smp_mb__after_atomic(); /* pairs with set_free() */
-		pool->cursor = at + 1;
-		ret_pages[got] = pfn_to_page(pool->first_pfn + at);
-	}
-	count_used(pool, got);
-	spin_unlock(&pool->lock);
-	module_put(THIS_MODULE);
-	for (i = 0; i < got / 2; i++)
-		swap(ret_pages[i], ret_pages[got - 1 - i]);
-	return got;
-}
-
-/**
- * ember_pool_begin_use() - one reference, and the lock
- * @pool: of the page
- * @page: from ember_pool_take()
- *
- * The pool is not going away: the caller has a reference on it.
- */
-void ember_pool_begin_use(struct ember_pool *pool, struct page *page)
+/* One reference. The pool is not going away: whoever takes of it has a reference on it. */
+static void begin_use(struct ember_pool *pool, struct page *page)
 {
 #ifdef EMBER_HAVE_FOLIO_FREE
 	zone_device_page_init(page, &pool->pgmap, 0);
 #else
 	zone_device_page_init(page);
 #endif
+	unlock_page(page);
+}
+
+/**
+ * ember_pool_take() - take free pages
+ * @pool: with a reference
+ * @nr: at most so many
+ * @ret_pages: in the order in which they are best used from its end: neighbours stay so
+ *
+ * Each page has one reference, put_page() gives it back. Full pools are found out without a
+ * search, so the search ends soon.
+ * Return: how many.
+ */
+unsigned int ember_pool_take(struct ember_pool *pool, unsigned int nr, struct page **ret_pages)
+{
+	unsigned int i, got = 0;
+	struct page *page;
+	unsigned long at;
+
+	/* Fails once rmmod has begun, which is allowed only while nothing is in use. */
+	if (!try_module_get(THIS_MODULE))
+		return 0;
+	spin_lock(&pool->lock);
+	nr = pool->closed ? 0 : min_t(unsigned long, nr, count_free(pool));
+	while (got < nr) {
+		at = next_free(pool);
+		if (at >= pool->nr_pages)
+			break; /* counted as free and not quite so yet */
+		clear_bit(at, pool->free); /* only takers clear, and they hold the lock */
+		smp_mb__after_atomic(); /* pairs with set_free() */
+		pool->cursor = at + 1;
+		page = pfn_to_page(pool->first_pfn + at);
+		if (PageHWPoison(page)) /* it broke while nobody had it */
+			atomic_long_inc(&pool->nr_bad);
+		else
+			ret_pages[got++] = page;
+	}
+	count_used(pool, got);
+	spin_unlock(&pool->lock);
+	module_put(THIS_MODULE);
+	for (i = 0; i < got; i++)
+		begin_use(pool, ret_pages[i]);
+	for (i = 0; i < got / 2; i++)
+		swap(ret_pages[i], ret_pages[got - 1 - i]);
+	return got;
 }

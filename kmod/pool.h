@@ -34,6 +34,7 @@ enum ember_pool_state {
 struct ember_pool_stuck {
 	unsigned long nr_by_outcome[EMBER_OUTCOME_MAX + 1];
 	unsigned long nr_unmapped; /* held by somebody, mapped by nobody */
+	unsigned long nr_locked;   /* processes that did not let go of their memory's lock */
 	u32 tgid;		   /* 0: none */
 };
 
@@ -47,7 +48,6 @@ struct ember_pool {
 	u64 start;	   /* physical address */
 	u64 bytes;
 	bool plugged; /* written by its work items only */
-	bool closed;  /* no page is given out any more */
 	struct kobject *kobj;
 	struct work_struct add_work;
 	struct work_struct remove_work;
@@ -61,8 +61,9 @@ struct ember_pool {
 	unsigned long *free;
 	atomic_long_t nr_used;
 	atomic_long_t nr_bad; /* broken memory, never given out again */
-	spinlock_t lock;      /* of cursor, and of taking */
+	spinlock_t lock;      /* of what follows, and of taking */
 	unsigned long cursor;
+	bool closed; /* no page is given out any more */
 };
 
 /* What hmm_vma_migrate() tells ember's device memory from others' by. */
@@ -89,9 +90,9 @@ static inline struct ember_pool *ember_pool_of(const struct folio *folio)
 /* pool.c: the books of one pool */
 int ember_pool_books_init(struct ember_pool *pool);
 void ember_pool_books_exit(struct ember_pool *pool);
+void ember_pool_close(struct ember_pool *pool);
+void ember_pool_open(struct ember_pool *pool);
 unsigned int ember_pool_take(struct ember_pool *pool, unsigned int nr, struct page **ret_pages);
-void ember_pool_give(struct ember_pool *pool, struct page *page);
-void ember_pool_begin_use(struct ember_pool *pool, struct page *page);
 
 /* pool_list.c: which pools there are */
 int ember_pools_init(void);
@@ -101,6 +102,9 @@ void ember_pool_put(struct ember_pool *pool);
 int ember_pool_add(u64 start, u64 bytes, int nid, u32 *ret_id);
 int ember_pool_remove(u32 id);
 unsigned int ember_pool_index_at(u64 start, u64 bytes, bool *ret_part);
+
+/* pool_param.c */
+void ember_pools_add_from_parameter(void);
 
 /* pool_empty.c */
 int ember_pool_empty(struct ember_pool *pool, struct ember_pool_stuck *ret_stuck);

@@ -11,16 +11,20 @@
  * Where to: the nearest node with room that suits the process; if none does, any node, as
  * when the kernel empties memory that is about to go offline.
  */
+#include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
+#include <linux/oom.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/topology.h>
+#include <linux/workqueue.h>
 
+#include "compat.h"
 #include "migrate.h"
 #include "pool.h"
 #include "request.h"
@@ -87,6 +91,15 @@ static bool next_region(struct mm_struct *mm, unsigned long *addr)
 	return false;
 }
 
+/*
+ * An address space that only we still hold, or that the OOM reaper takes apart, gives its
+ * pages back sooner if it is let go of.
+ */
+static bool is_dying(struct mm_struct *mm)
+{
+	return atomic_read(&mm->mm_users) == 1 || check_stable_address_space(mm);
+}
+
 /* Return: false when there is no further region, or the lock was not to be had. */
 static bool empty_region(struct emptying *e, struct task_struct *leader, struct mm_struct *mm,
 			 unsigned long *addr)
@@ -94,8 +107,13 @@ static bool empty_region(struct emptying *e, struct task_struct *leader, struct 
 	struct ember_respect respect;
 	bool found;
 
-	if (!lock_mm(mm))
+	if (is_dying(mm))
 		return false;
+	if (!lock_mm(mm)) {
+		e->stuck->nr_locked++;
+		e->stuck->tgid = leader->tgid;
+		return false;
+	}
 	found = next_region(mm, addr);
 	if (found) {
 		if (e->ask)
@@ -180,6 +198,29 @@ static int empty_into(struct emptying *e, int nid)
 	return err;
 }
 
+static long drain_this_cpu(void *arg)
+{
+	struct folio_batch none;
+
+	folio_batch_init(&none);
+	__folio_batch_release(&none); /* lru_add_drain(), which is not exported */
+	return 0;
+}
+
+/*
+ * Pages of memory that is locked (mlock(2)) wait in a list of the CPU that has unmapped
+ * them, with a reference each, until the CPU does more of that kind: an idle one, never.
+ * As in the kernel's lru_add_drain_all(), a real-time task that never leaves its CPU is waited
+ * for; so the CPUs are asked only when something is in the way.
+ */
+static void drain_cpus(void)
+{
+	unsigned int cpu;
+
+	for_each_online_cpu(cpu) /* one that goes offline is drained by that */
+		work_on_cpu(cpu, drain_this_cpu, NULL);
+}
+
 static int take_nearest(int from, nodemask_t *left)
 {
 	int nid, nearest = first_node(*left);
@@ -228,8 +269,10 @@ int ember_pool_empty(struct ember_pool *pool, struct ember_pool_stuck *ret_stuck
 	if (!e.region)
 		return -ENOMEM;
 	for (unsigned int round = 0; round < ROUNDS && !err && !is_empty(pool); round++) {
-		if (round)
+		if (round) {
 			msleep(PAUSE_MS << (round - 1));
+			drain_cpus();
+		}
 		e.ask = round == 0;
 		err = empty_round(&e);
 	}

@@ -10,18 +10,20 @@
  * One mutex guards the list and all states. It is never held while pages move, while
  * memory is plugged, or while sysfs waits for its readers, who take it.
  */
+#include <linux/bitmap.h>
 #include <linux/ioport.h>
 #include <linux/kobject.h>
 #include <linux/list.h>
 #include <linux/memory.h>
 #include <linux/mm.h>
-#include <linux/module.h>
 #include <linux/mutex.h>
 #include <linux/nodemask.h>
+#include <linux/notifier.h>
 #include <linux/numa.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
 #include <linux/string.h>
+#include <linux/suspend.h>
 #include <linux/sysfs.h>
 
 #include <ember/sample.h>
@@ -36,6 +38,8 @@ LIST_HEAD(ember_pools);
 static DEFINE_MUTEX(pools_mutex);
 static struct workqueue_struct *pool_wq;
 static struct kobject *ember_kobj;
+static bool pools_asleep; /* for hibernation; under pools_mutex, as is what follows */
+static DECLARE_BITMAP(pool_ids, EMBER_MEM_UNKNOWN); /* taken until the directory is gone */
 
 static struct ember_pool *find_pool(u32 id)
 {
@@ -115,7 +119,7 @@ static const char *const outcome_words[EMBER_OUTCOME_MAX + 1] = {
 #undef WORD
 };
 
-/* "pinned 12", "unmapped 3", "process 4711": a line each; empty if nothing is in the way. */
+/* "pinned 12", "unmapped 3", "locked 1", "process 4711": a line each; empty if nothing is in the way. */
 static ssize_t print_stuck(const struct ember_pool_stuck *stuck, char *buf)
 {
 	ssize_t len = 0;
@@ -126,6 +130,8 @@ static ssize_t print_stuck(const struct ember_pool_stuck *stuck, char *buf)
 					     stuck->nr_by_outcome[i]);
 	if (stuck->nr_unmapped)
 		len += sysfs_emit_at(buf, len, "unmapped %lu\n", stuck->nr_unmapped);
+	if (stuck->nr_locked)
+		len += sysfs_emit_at(buf, len, "locked %lu\n", stuck->nr_locked);
 	if (stuck->tgid)
 		len += sysfs_emit_at(buf, len, "process %u\n", stuck->tgid);
 	return len;
@@ -193,6 +199,43 @@ static const struct attribute_group pool_group = { .attrs = pool_attrs };
 
 /* ---- one pool ---- */
 
+static int add_size(struct resource *res, void *arg)
+{
+	*(u64 *)arg += resource_size(res);
+	return 0;
+}
+
+/*
+ * Is all of the range memory of this kind, and nothing else? region_intersects() alone would
+ * also take one that is memory in part, and otherwise nothing at all: writes there are lost.
+ */
+static bool is_all(u64 start, u64 bytes, unsigned long kind)
+{
+	u64 covered = 0;
+
+	if (region_intersects(start, bytes, IORESOURCE_MEM, kind) != REGION_INTERSECTS)
+		return false;
+	walk_iomem_res_desc(kind, IORESOURCE_MEM, start, start + bytes - 1, &covered, add_size);
+	return covered == bytes;
+}
+
+/*
+ * Soft-reserved memory that no driver has published yet: since 7.0 it waits in a tree of its
+ * own. What is published meanwhile is busy with us.
+ */
+static bool is_soft_reserve(u64 start, u64 bytes)
+{
+	u64 covered = 0;
+
+#ifdef EMBER_HAVE_SOFT_RESERVE_TREE
+	if (region_intersects(start, bytes, IORESOURCE_SYSTEM_RAM, IORES_DESC_NONE) !=
+	    REGION_DISJOINT)
+		return false;
+	walk_soft_reserve_res(start, start + bytes - 1, &covered, add_size);
+#endif
+	return covered == bytes;
+}
+
 /*
  * Only memory that the firmware or the boot loader's user has set apart. Ordinary memory
  * is the kernel's, a device's registers are nobody's memory, and what a driver uses is
@@ -200,12 +243,8 @@ static const struct attribute_group pool_group = { .attrs = pool_attrs };
  */
 static bool is_set_apart(u64 start, u64 bytes)
 {
-	static const unsigned long kinds[] = { IORES_DESC_RESERVED, IORES_DESC_SOFT_RESERVED };
-
-	for (unsigned int i = 0; i < ARRAY_SIZE(kinds); i++)
-		if (region_intersects(start, bytes, IORESOURCE_MEM, kinds[i]) == REGION_INTERSECTS)
-			return true;
-	return false;
+	return is_all(start, bytes, IORES_DESC_RESERVED) ||
+	       is_all(start, bytes, IORES_DESC_SOFT_RESERVED) || is_soft_reserve(start, bytes);
 }
 
 /* Plug the memory. Afterwards the books know its pages, and nobody has any. */
@@ -249,15 +288,17 @@ static void add_work(struct work_struct *work)
 	struct ember_pool *pool = container_of(work, struct ember_pool, add_work);
 	int err = pool_plug(pool);
 
-	mutex_lock(&pools_mutex);
-	pool->error = err;
-	pool->state = err ? EMBER_POOL_FAILED : EMBER_POOL_READY;
-	mutex_unlock(&pools_mutex);
 	if (err)
 		pr_warn("ember: pool %u, %llu bytes at 0x%llx, cannot be added: error %d\n",
 			pool->id, pool->bytes, pool->start, err);
-	else if (ember_memory_update())
+	else if (ember_memory_update()) /* before the first page is there to be looked up */
 		pr_warn("ember: no memory for the table of nodes; places are unknown for now\n");
+	mutex_lock(&pools_mutex);
+	pool->error = err;
+	pool->state = err ? EMBER_POOL_FAILED : EMBER_POOL_READY;
+	if (pools_asleep)
+		ember_pool_close(pool);
+	mutex_unlock(&pools_mutex);
 }
 
 /* Off the list nobody finds it; sysfs and users are waited for. */
@@ -266,7 +307,12 @@ static void pool_delete(struct ember_pool *pool)
 	mutex_lock(&pools_mutex);
 	list_del(&pool->node);
 	mutex_unlock(&pools_mutex);
+	/* kobject_put() alone may leave the files, and so our code in use, until later. */
+	kobject_del(pool->kobj);
 	kobject_put(pool->kobj);
+	mutex_lock(&pools_mutex);
+	__clear_bit(pool->id, pool_ids);
+	mutex_unlock(&pools_mutex);
 	ember_memory_update();
 	ember_pool_put(pool);
 	wait_for_completion(&pool->unused);
@@ -291,7 +337,7 @@ static void remove_work(struct work_struct *work)
 	pool->stuck = stuck;
 	pool->error = err;
 	pool->state = EMBER_POOL_READY;
-	WRITE_ONCE(pool->closed, false);
+	ember_pool_open(pool);
 	mutex_unlock(&pools_mutex);
 }
 
@@ -303,7 +349,7 @@ static u32 free_id(void)
 	u32 id = EMBER_MEM_UNKNOWN;
 
 	while (id-- > 0)
-		if (!node_possible(id) && !find_pool(id))
+		if (!node_possible(id) && !test_bit(id, pool_ids))
 			return id;
 	return EMBER_MEM_UNKNOWN;
 }
@@ -337,34 +383,34 @@ static int check_range(u64 start, u64 bytes)
 	return 0;
 }
 
+/*
+ * Without the mutex: should a file be taken back because the next one found no memory, sysfs
+ * waits for its readers. A pool that fails here is deleted like any other.
+ */
 static int pool_publish(struct ember_pool *pool)
 {
+	struct kobject *kobj;
 	char name[16];
-	int err;
 
 	snprintf(name, sizeof(name), "pool%u", pool->id);
-	pool->kobj = kobject_create_and_add(name, ember_kobj);
-	if (!pool->kobj)
+	kobj = kobject_create_and_add(name, ember_kobj);
+	if (!kobj)
 		return -ENOMEM;
-	err = sysfs_create_group(pool->kobj, &pool_group);
-	if (err)
-		kobject_put(pool->kobj);
-	return err;
+	mutex_lock(&pools_mutex); /* readers look for it in the list */
+	pool->kobj = kobj;
+	mutex_unlock(&pools_mutex);
+	return sysfs_create_group(kobj, &pool_group);
 }
 
 static int pool_enlist(struct ember_pool *pool)
 {
-	int err;
-
 	lockdep_assert_held(&pools_mutex);
 	if (overlaps(pool->start, pool->bytes))
 		return -EEXIST;
 	pool->id = free_id();
 	if (pool->id == EMBER_MEM_UNKNOWN)
 		return -ENOSPC;
-	err = pool_publish(pool);
-	if (err)
-		return err;
+	__set_bit(pool->id, pool_ids);
 	list_add_tail(&pool->node, &ember_pools);
 	return 0;
 }
@@ -395,20 +441,27 @@ int ember_pool_add(u64 start, u64 bytes, int nid, u32 *ret_id)
 	pool->start = start;
 	pool->bytes = bytes;
 	pool->nid = node_of(start, nid);
+	spin_lock_init(&pool->lock); /* also one that is never plugged is closed */
 	refcount_set(&pool->users, 1);
 	init_completion(&pool->unused);
 	INIT_WORK(&pool->add_work, add_work);
 	INIT_WORK(&pool->remove_work, remove_work);
 	mutex_lock(&pools_mutex);
 	err = pool_enlist(pool);
-	if (!err) {
-		*ret_id = pool->id;
-		queue_work(pool_wq, &pool->add_work);
-	}
 	mutex_unlock(&pools_mutex);
-	if (err)
+	if (err) {
 		kfree(pool);
-	return err;
+		return err;
+	}
+	/* It is being added, so it cannot be removed, and stays ours until the work is queued. */
+	err = pool_publish(pool);
+	if (err) {
+		pool_delete(pool);
+		return err;
+	}
+	*ret_id = pool->id;
+	queue_work(pool_wq, &pool->add_work);
+	return 0;
 }
 
 /**
@@ -431,8 +484,8 @@ int ember_pool_remove(u32 id)
 		err = -EBUSY;
 	} else {
 		pool->state = EMBER_POOL_DRAINING;
-		/* Requests under way may hold it: what they take yet is moved out again. */
-		WRITE_ONCE(pool->closed, true);
+		/* What requests under way have taken is counted by now, and moved out again. */
+		ember_pool_close(pool);
 		memset(&pool->stuck, 0, sizeof(pool->stuck));
 		pool->error = 0;
 		queue_work(pool_wq, &pool->remove_work);
@@ -441,56 +494,63 @@ int ember_pool_remove(u32 id)
 	return err;
 }
 
-/* ---- the module's parameter ---- */
+/* ---- hibernation ---- */
 
-static char *pools;
-module_param(pools, charp, 0444);
-MODULE_PARM_DESC(pools, "Ranges to own: START+SIZE[:NODE][,...], as in 0x140000000+256M:1");
-
-/* "START+SIZE[:NODE]", with memparse()'s suffixes. Return: 0 or -EINVAL. */
-static int parse_range(char *spec, u64 *ret_start, u64 *ret_bytes, int *ret_nid)
+/*
+ * The image on disk holds no device memory: what is in a pool when the machine goes off is
+ * lost. So it does not, as long as a page is in use; and none is taken from then on.
+ */
+static void pools_wake(void)
 {
-	char *at;
+	struct ember_pool *pool;
 
-	*ret_start = memparse(spec, &at);
-	if (at == spec || *at++ != '+')
-		return -EINVAL;
-	spec = at;
-	*ret_bytes = memparse(spec, &at);
-	*ret_nid = NUMA_NO_NODE;
-	if (at == spec || !*at)
-		return at == spec ? -EINVAL : 0;
-	return *at == ':' ? kstrtoint(at + 1, 10, ret_nid) : -EINVAL;
+	pools_asleep = false;
+	list_for_each_entry(pool, &ember_pools, node)
+		if (pool->state == EMBER_POOL_READY)
+			ember_pool_open(pool);
 }
 
-/* A wrong range is said and left out: a machine that boots without a pool can be mended. */
-static void add_from_parameter(char *specs)
+static int pools_sleep(void)
 {
-	u64 start, bytes;
-	int nid, err;
-	char *spec;
-	u32 id;
+	struct ember_pool *pool;
+	int err = 0;
 
-	while ((spec = strsep(&specs, ","))) {
-		if (parse_range(spec, &start, &bytes, &nid)) {
-			pr_err("ember: pools: cannot understand \"%s\": want START+SIZE[:NODE]\n",
-			       spec);
-			continue;
-		}
-		err = ember_pool_add(start, bytes, nid, &id);
-		if (err)
-			pr_err("ember: pools: %llu bytes at 0x%llx: error %d\n", bytes, start, err);
+	pools_asleep = true;
+	list_for_each_entry(pool, &ember_pools, node) {
+		ember_pool_close(pool);
+		if (atomic_long_read(&pool->nr_used))
+			err = -EBUSY;
 	}
+	if (err)
+		pools_wake();
+	return err;
 }
+
+static int pm_event(struct notifier_block *nb, unsigned long event, void *arg)
+{
+	int err = 0;
+
+	mutex_lock(&pools_mutex);
+	if (event == PM_HIBERNATION_PREPARE)
+		err = pools_sleep();
+	else if (event == PM_POST_HIBERNATION)
+		pools_wake();
+	mutex_unlock(&pools_mutex);
+	if (err)
+		pr_warn("ember: no hibernation while pools hold memory of processes\n");
+	return notifier_from_errno(err);
+}
+
+static struct notifier_block pm_notifier = { .notifier_call = pm_event };
 
 /**
  * ember_pools_init() - own what the parameter "pools" names
  *
- * Return: 0 or -ENOMEM.
+ * Return: 0 or a negative errno.
  */
 int ember_pools_init(void)
 {
-	char *specs;
+	int err = -ENOMEM;
 
 	ember_kobj = kobject_create_and_add("ember", kernel_kobj);
 	if (!ember_kobj)
@@ -498,16 +558,18 @@ int ember_pools_init(void)
 	pool_wq = alloc_ordered_workqueue("ember_pool", 0);
 	if (!pool_wq)
 		goto put_kobj;
-	specs = pools ? kstrdup(pools, GFP_KERNEL) : NULL; /* the parameter stays readable */
-	if (specs)
-		add_from_parameter(specs);
-	kfree(specs);
+	err = register_pm_notifier(&pm_notifier);
+	if (err)
+		goto destroy_wq;
+	ember_pools_add_from_parameter();
 	flush_workqueue(pool_wq); /* whoever loads the module for its pools finds them there */
 	return 0;
 
+destroy_wq:
+	destroy_workqueue(pool_wq);
 put_kobj:
 	kobject_put(ember_kobj);
-	return -ENOMEM;
+	return err;
 }
 
 /**
@@ -520,8 +582,10 @@ void ember_pools_exit(void)
 {
 	struct ember_pool *pool, *next;
 
+	unregister_pm_notifier(&pm_notifier);
 	destroy_workqueue(pool_wq);
 	list_for_each_entry_safe(pool, next, &ember_pools, node)
 		pool_delete(pool);
+	kobject_del(ember_kobj);
 	kobject_put(ember_kobj);
 }
