@@ -384,7 +384,7 @@ static int run_checking_program(void)
 
 	if (!pid) {
 		execl("/usr/lib/ember/tests/migrate_check", "migrate_check", "--dma", "--pages",
-		      "2048", "--seconds", "6", "--min-moved", "500", NULL);
+		      "2048", "--seconds", "15", "--writers", "1", "--min-moved", "500", NULL);
 		_exit(127);
 	}
 	return waitpid(pid, &status, 0) == pid ? status : -1;
