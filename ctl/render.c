@@ -471,6 +471,10 @@ static void print_cost(const struct render *r, sd_json_variant *s)
 	fprintf(r->out, "  CPU       %s in the daemon", duration(num(c, "cpu_ns")).s);
 	fprintf(r->out, " (%s inside scans)", duration(num(c, "scan_ns")).s);
 	fprintf(r->out, ", %s moving in the module\n", duration(num(c, "move_ns")).s);
+	fprintf(r->out, "  waits     at most %s for the mmap_lock",
+		duration(num(c, "longest_lock_ns")).s);
+	fprintf(r->out, ", %s for a page that moved, caused by the module\n",
+		duration(num(c, "longest_unmapped_ns")).s);
 	print_scanning(r, c);
 	print_longest_stage(r, c);
 	fprintf(r->out, "  faults    %" PRIu64 " sampled\n", num(c, "faults_sampled"));

@@ -84,6 +84,7 @@ static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, 
 	case EMBER_FATE_SHARED:
 	case EMBER_FATE_KIND:
 	case EMBER_FATE_DENIED:
+	case EMBER_FATE_ISOLATED:
 		ember_cooldown_refused(cd, &move->id, addr, true, now_ns);
 		break;
 	case EMBER_FATE_BUSY:

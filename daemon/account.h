@@ -32,6 +32,7 @@
 	X(LARGE, "large-folio", "part of a huge page, which the module leaves whole")              \
 	X(NO_MEMORY, "no-memory", "no free page on that node")                                     \
 	X(DENIED, "denied", "not permitted (cpuset, policy, capability)")                          \
+	X(ISOLATED, "isolated", "its process runs on isolated CPUs")                               \
 	X(GONE, "gone", "the process is gone or has another address space")                        \
 	X(CANCELLED, "cancelled", "not tried: ember was stopping")                                 \
 	X(FAILED, "failed", "another error")

@@ -85,6 +85,8 @@ static enum ember_fate fate_of(uint16_t outcome)
 		return EMBER_FATE_RACED;
 	case EMBER_OUTCOME_GONE:
 		return EMBER_FATE_GONE;
+	case EMBER_OUTCOME_ISOLATED:
+		return EMBER_FATE_ISOLATED;
 	case EMBER_OUTCOME_NOT_ALLOWED:
 		return EMBER_FATE_DENIED;
 	case EMBER_OUTCOME_CANCELLED:
@@ -142,6 +144,12 @@ static int take_result(struct ember_genl *genl, struct nlmsghdr *hdr)
 			break;
 		case EMBER_A_TIME_NS:
 			result.time_ns = nla_get_u64(attr);
+			break;
+		case EMBER_A_LONGEST_LOCK_NS:
+			result.longest_lock_ns = nla_get_u64(attr);
+			break;
+		case EMBER_A_LONGEST_UNMAPPED_NS:
+			result.longest_unmapped_ns = nla_get_u64(attr);
 			break;
 		case EMBER_A_NR_MOVED:
 			result.nr_moved = nla_get_u32(attr);
@@ -384,6 +392,8 @@ static int put_flags(struct nl_msg *msg, const struct ember_move *move)
 		flags |= EMBER_MIGRATE_EXCHANGE;
 	if (move->mover == EMBER_MOVER_MODULE_SHARED)
 		flags |= EMBER_MIGRATE_SHARED;
+	if (move->isolated_too)
+		flags |= EMBER_MIGRATE_ISOLATED;
 	return flags ? nla_put_u32(msg, EMBER_A_FLAGS, flags) : 0;
 }
 
@@ -414,6 +424,8 @@ int ember_genl_migrate(struct ember_genl *genl, uint64_t id, const struct ember_
 		r = put_dest(msg, move);
 	if (!r)
 		r = put_flags(msg, move);
+	if (!r && move->longest_wait_ns)
+		r = nla_put_u32(msg, EMBER_A_LIMIT_NS, move->longest_wait_ns);
 	for (uint32_t i = 0; !r && i < move->nr_regions; i++)
 		r = put_region(msg, &regions[i]);
 	if (r < 0) {

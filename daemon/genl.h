@@ -44,6 +44,8 @@ struct ember_genl_result {
 	uint64_t id;
 	int status; /* 0 or -errno for the whole */
 	uint64_t time_ns;
+	uint64_t longest_lock_ns;     /* that a fault could have waited for the mmap_lock */
+	uint64_t longest_unmapped_ns; /* and for a page on its way */
 	uint32_t nr_moved;
 	struct ember_fate_run *runs; /* over all selected pages; owned by the result */
 	size_t nr_runs;

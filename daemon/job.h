@@ -17,7 +17,9 @@ struct ember_job {
 	/* filled by the mover */
 	struct ember_fate_run *runs;
 	size_t nr_runs;
-	uint64_t time_ns;                   /* that the mover spent on it */
+	uint64_t time_ns;         /* that the mover spent on it */
+	uint64_t longest_lock_ns; /* by the module, as in ember_genl_result */
+	uint64_t longest_unmapped_ns;
 	uint64_t request;                   /* its id while the module has it */
 	struct ember_move_region regions[]; /* ascending by address */
 };

@@ -77,15 +77,17 @@ static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 {
 	uint64_t now = now_ns();
 
-	*limits = (struct ember_plan_limits){.max_regions_per_move = REGIONS_PER_MOVE,
-					     .max_pages_per_move = PAGES_PER_MOVE,
-					     .calibration = &e->calibration,
-					     .mover_cost = &e->mover_cost,
-					     .leave_shared = e->policy->global.shared_memory ==
-							     EMBER_SHARED_LEAVE,
-					     .seed = e->config.seed,
-					     .alive = alive,
-					     .userdata = e};
+	*limits = (struct ember_plan_limits){
+	    .max_regions_per_move = REGIONS_PER_MOVE,
+	    .max_pages_per_move = PAGES_PER_MOVE,
+	    .calibration = &e->calibration,
+	    .mover_cost = &e->mover_cost,
+	    .longest_wait_ns = e->policy->global.longest_wait_ns,
+	    .isolated_too = e->policy->global.isolated_cpus == EMBER_ISOLATED_INTERRUPT,
+	    .leave_shared = e->policy->global.shared_memory == EMBER_SHARED_LEAVE,
+	    .seed = e->config.seed,
+	    .alive = alive,
+	    .userdata = e};
 	for (int d = 0; d < EMBER_NR_DIRECTIONS; d++)
 		limits->bytes[d] = direction_limit(e, d, now);
 	for (int node = 0; node < EMBER_MAX_NODES; node++) {
@@ -163,6 +165,14 @@ static void learn_rate(struct ember_engine *e, const struct ember_job *job, uint
 	*rate = *rate ? (7 * *rate + now) / 8 : now;
 }
 
+static void note_waits(struct ember_engine *e, const struct ember_job *job)
+{
+	if (job->longest_lock_ns > e->status.longest_lock_ns)
+		e->status.longest_lock_ns = job->longest_lock_ns;
+	if (job->longest_unmapped_ns > e->status.longest_unmapped_ns)
+		e->status.longest_unmapped_ns = job->longest_unmapped_ns;
+}
+
 /* Only what either mover could have taken. */
 static void learn_cost(struct ember_engine *e, const struct ember_job *job, uint64_t nr_moved)
 {
@@ -195,6 +205,7 @@ void ember_move_account(struct ember_engine *e)
 			PAGE_BYTES;
 		ember_quota_refund(&e->quota[job->move.direction], asked - moved);
 		*inflight -= asked < *inflight ? asked : *inflight;
+		note_waits(e, job);
 		learn_rate(e, job, moved);
 		learn_cost(e, job, moved / PAGE_BYTES);
 		if (ember_mover_is_module(job->move.mover))

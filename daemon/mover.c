@@ -106,6 +106,8 @@ static void collect(struct lane *lane, struct ember_genl_result *result)
 		job->runs = TAKE_PTR(result->runs);
 		job->nr_runs = result->nr_runs;
 		job->time_ns = result->time_ns;
+		job->longest_lock_ns = result->longest_lock_ns;
+		job->longest_unmapped_ns = result->longest_unmapped_ns;
 		if (result->status < 0 && !job->nr_runs)
 			finish_with(lane, job, fate_of_refusal(result->status));
 		else

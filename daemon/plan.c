@@ -1105,7 +1105,8 @@ static bool joins(const struct ember_plan *plan, const struct item *item,
 }
 
 static int start_move(struct ember_plan *plan, const struct ember_topology *topo,
-		      const struct ember_plan_proc *procs, const struct item *item)
+		      const struct ember_plan_proc *procs, const struct ember_plan_limits *limits,
+		      const struct item *item)
 {
 	int err = grow(&plan->moves, plan->nr_moves, &plan->nr_moves_alloc, sizeof(*plan->moves));
 
@@ -1121,6 +1122,8 @@ static int start_move(struct ember_plan *plan, const struct ember_topology *topo
 	    .direction = item->direction,
 	    .mover = item->mover,
 	    .is_base = item->is_base,
+	    .isolated_too = limits->isolated_too,
+	    .longest_wait_ns = limits->longest_wait_ns,
 	    .why = item->why,
 	};
 	return 0;
@@ -1141,7 +1144,7 @@ static int bundle(struct ember_plan *plan, const struct ember_topology *topo,
 		if (!item->region.nr_pages)
 			continue;
 		if (!joins(plan, item, limits)) {
-			err = start_move(plan, topo, procs, item);
+			err = start_move(plan, topo, procs, limits, item);
 			if (err < 0)
 				return err;
 		}

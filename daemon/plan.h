@@ -108,8 +108,10 @@ struct ember_plan_limits {
 	uint32_t max_pages_per_move;              /* the same, but for one region; 4 KiB pages */
 	uint64_t seed; /* of hashes: random, and the same for the life of the daemon */
 	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
-	bool leave_shared;                           /* never move what several processes map */
-	const struct ember_mover_cost *mover_cost;   /* NULL: nothing is known */
+	uint32_t longest_wait_ns;                    /* of every move */
+	bool isolated_too;
+	bool leave_shared;                         /* never move what several processes map */
+	const struct ember_mover_cost *mover_cost; /* NULL: nothing is known */
 	void (*alive)(void *userdata); /* called before each pass over all regions; may be NULL */
 	void *userdata;
 };
@@ -129,10 +131,12 @@ struct ember_move {
 	uint32_t first_region; /* into ember_plan.regions */
 	uint32_t nr_regions;
 	uint32_t nr_pages;
-	uint32_t nr_cpus; /* of the process */
-	uint8_t dest;     /* memory: a node, or a pool */
-	bool to_pool;     /* dest is a pool */
-	bool is_base;     /* exclusive anonymous base pages, which either mover could take */
+	uint32_t nr_cpus;         /* of the process */
+	uint8_t dest;             /* memory: a node, or a pool */
+	bool to_pool;             /* dest is a pool */
+	bool isolated_too;        /* also if it runs on isolated CPUs */
+	uint32_t longest_wait_ns; /* that the module may cause; 0: no bound */
+	bool is_base; /* exclusive anonymous base pages, which either mover could take */
 	uint8_t direction;
 	uint8_t mover;
 	uint8_t why;

@@ -582,6 +582,9 @@ static const char *const borrow_words[] = {
 static const char *const shared_words[] = {
     [EMBER_SHARED_MOVE] = "move", [EMBER_SHARED_LEAVE] = "leave", NULL};
 
+static const char *const isolated_words[] = {
+    [EMBER_ISOLATED_LEAVE] = "leave", [EMBER_ISOLATED_INTERRUPT] = "interrupt", NULL};
+
 static const struct key global_keys[] = {
     {"//", json_type_string, NULL, 0, 0, 0, NULL, NULL},
     {"period", json_type_string, parse_duration, offsetof(struct ember_policy_global, period_ns),
@@ -601,6 +604,10 @@ static const struct key global_keys[] = {
      0, 0, borrow_words, "\"auto\""},
     {"shared_memory", json_type_string, parse_word,
      offsetof(struct ember_policy_global, shared_memory), 0, 0, shared_words, "\"move\""},
+    {"isolated_cpus", json_type_string, parse_word,
+     offsetof(struct ember_policy_global, isolated_cpus), 0, 0, isolated_words, "\"leave\""},
+    {"longest_wait", json_type_string, parse_duration,
+     offsetof(struct ember_policy_global, longest_wait_ns), 1000000, 1000000000, NULL, "\"10ms\""},
     {NULL, 0, NULL, 0, 0, 0, NULL, NULL},
 };
 
@@ -799,6 +806,7 @@ int ember_policy_parse(const struct ember_policy_file *files, size_t nr_files,
 	    .reserve_bp = 200,
 	    .cpu_budget_bp = 200,
 	    .fault_sampling = 64,
+	    .longest_wait_ns = 10000000,
 	    .numa_balancing = EMBER_BORROW_AUTO,
 	    .damon_stat = EMBER_BORROW_AUTO,
 	};

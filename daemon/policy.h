@@ -29,6 +29,12 @@ enum ember_shared {
 	EMBER_SHARED_LEAVE, /* stays where it is */
 };
 
+/* Processes that run on CPUs which the kernel is told not to disturb. */
+enum ember_isolated {
+	EMBER_ISOLATED_LEAVE,     /* what they have stays where it is */
+	EMBER_ISOLATED_INTERRUPT, /* their CPUs are interrupted for each page that moves */
+};
+
 enum ember_action { EMBER_ACTION_FOLLOW, EMBER_ACTION_IGNORE };
 
 struct ember_policy_global {
@@ -41,6 +47,8 @@ struct ember_policy_global {
 	uint32_t numa_balancing;        /* enum ember_borrow */
 	uint32_t damon_stat;            /* the same */
 	uint32_t shared_memory;         /* enum ember_shared */
+	uint32_t isolated_cpus;         /* enum ember_isolated */
+	uint64_t longest_wait_ns;       /* of a page fault, because of the module */
 };
 
 struct ember_rule {

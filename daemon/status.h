@@ -82,10 +82,12 @@ struct ember_status {
 	uint64_t last_scan_ns; /* the last scan of all processes */
 	uint64_t nr_tables_read;
 	uint64_t nr_tables_skipped;
-	uint64_t nr_flush_cpus; /* CPUs interrupted for TLB flushes */
-	uint64_t cpu_ns;        /* user and system time of the daemon */
-	uint64_t move_ns;       /* time the module spent moving */
-	uint32_t cpu_share_bp;  /* daemon and module together, of one CPU, over the last minute */
+	uint64_t nr_flush_cpus;       /* CPUs interrupted for TLB flushes */
+	uint64_t cpu_ns;              /* user and system time of the daemon */
+	uint64_t move_ns;             /* time the module spent moving */
+	uint64_t longest_lock_ns;     /* that the module held an mmap_lock */
+	uint64_t longest_unmapped_ns; /* that it had pages unmapped */
+	uint32_t cpu_share_bp; /* daemon and module together, of one CPU, over the last minute */
 	uint64_t nr_faults_sampled;
 	uint64_t nr_events_lost;
 	uint64_t metadata_bytes;

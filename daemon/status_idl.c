@@ -79,8 +79,10 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     COMMENT("The period in force: longer if the CPU budget demands it"), INT(stretched_ns),
     COMMENT("Between the two looks that tell busy pages from very busy ones"), INT(window_ns),
     COMMENT("Page tables; skipped: untouched as a whole"), INT(tables_read), INT(tables_skipped),
-    COMMENT("CPUs interrupted for TLB flushes"), INT(flush_cpus), INT(faults_sampled),
-    INT(events_lost), INT(metadata_bytes), COMMENT("What the engine does, one after the other"),
+    COMMENT("CPUs interrupted for TLB flushes"), INT(flush_cpus),
+    COMMENT("That a page fault could have waited for the module: for the mmap_lock, for a page"),
+    INT(longest_lock_ns), INT(longest_unmapped_ns), INT(faults_sampled), INT(events_lost),
+    INT(metadata_bytes), COMMENT("What the engine does, one after the other"),
     ARRAY(stages, Stage));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(

@@ -330,6 +330,8 @@ static int json_cost(const struct ember_status *s, sd_json_variant **ret)
 	    UNSIGNED("window_ns", s->window_ns), UNSIGNED("tables_read", s->nr_tables_read),
 	    UNSIGNED("tables_skipped", s->nr_tables_skipped),
 	    UNSIGNED("flush_cpus", s->nr_flush_cpus),
+	    UNSIGNED("longest_lock_ns", s->longest_lock_ns),
+	    UNSIGNED("longest_unmapped_ns", s->longest_unmapped_ns),
 	    UNSIGNED("faults_sampled", s->nr_faults_sampled),
 	    UNSIGNED("events_lost", s->nr_events_lost),
 	    UNSIGNED("metadata_bytes", s->metadata_bytes), VARIANT("stages", stages));

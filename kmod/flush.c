@@ -45,6 +45,7 @@
 #include <asm/tlbflush.h>
 
 #include "flush.h"
+#include "isolated.h"
 
 struct flush {
 	struct mm_struct *mm;
@@ -79,6 +80,12 @@ static void flush_this_cpu(void *info)
 		flush_used_mm();
 }
 
+/* They set bits from stale translations for a while, which is the price of not being disturbed. */
+static bool may_interrupt(int cpu, void *info)
+{
+	return !ember_cpu_is_isolated(cpu);
+}
+
 static bool has_global_asid(struct mm_struct *mm)
 {
 #ifdef CONFIG_BROADCAST_TLB_FLUSH
@@ -89,7 +96,7 @@ static bool has_global_asid(struct mm_struct *mm)
 }
 
 /**
- * ember_flush_mm - make every CPU walk the tables of a process again
+ * ember_flush_mm - make every CPU that is not isolated walk the tables of a process again
  * @mm: address space of which mm_users is held
  *
  * May sleep only as smp_call_function does (interrupts on, no spinlock held).
@@ -101,7 +108,7 @@ unsigned int ember_flush_mm(struct mm_struct *mm)
 	struct flush flush = { .mm = mm, .global_asid = has_global_asid(mm) };
 
 	atomic64_inc_return(&mm->context.tlb_gen);
-	on_each_cpu_mask(flush.global_asid ? cpu_online_mask : mm_cpumask(mm), flush_this_cpu,
-			 &flush, true);
+	on_each_cpu_cond_mask(may_interrupt, flush_this_cpu, &flush, true,
+			      flush.global_asid ? cpu_online_mask : mm_cpumask(mm));
 	return atomic_read(&flush.nr_cpus);
 }

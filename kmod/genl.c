@@ -58,12 +58,13 @@ static const struct nla_policy region_policy[EMBER_A_REGION_MAX + 1] = {
 	[EMBER_A_REGION_PAGES] = NLA_POLICY_EXACT_LEN(EMBER_REGION_BITMAP_BYTES),
 };
 
-static const struct nla_policy migrate_policy[EMBER_A_REGION + 1] = {
+static const struct nla_policy migrate_policy[EMBER_A_LIMIT_NS + 1] = {
 	[EMBER_A_ID] = { .type = NLA_U64 },
 	[EMBER_A_TARGET] = NLA_POLICY_NESTED(target_policy),
 	[EMBER_A_DEST] = NLA_POLICY_NESTED(dest_policy),
 	[EMBER_A_FLAGS] = NLA_POLICY_MASK(NLA_U32, EMBER_MIGRATE_ALL_FLAGS),
 	[EMBER_A_REGION] = NLA_POLICY_NESTED(region_policy),
+	[EMBER_A_LIMIT_NS] = NLA_POLICY_MIN(NLA_U32, EMBER_MIN_LIMIT_NS),
 };
 
 static const struct nla_policy id_policy[EMBER_A_ID + 1] = {
@@ -257,6 +258,8 @@ static int parse_request(struct genl_info *info, struct ember_request *req)
 		return err;
 	if (info->attrs[EMBER_A_FLAGS])
 		req->flags = nla_get_u32(info->attrs[EMBER_A_FLAGS]);
+	if (info->attrs[EMBER_A_LIMIT_NS])
+		req->limit_ns = nla_get_u32(info->attrs[EMBER_A_LIMIT_NS]);
 	return parse_regions(info, req);
 }
 
@@ -316,6 +319,9 @@ static int put_summary(struct sk_buff *skb, const struct ember_request *req)
 		return 0;
 	if (nla_put_s32(skb, EMBER_A_STATUS, req->status) ||
 	    nla_put_u64_64bit(skb, EMBER_A_TIME_NS, req->time_ns, EMBER_A_PAD) ||
+	    nla_put_u64_64bit(skb, EMBER_A_LONGEST_LOCK_NS, req->longest_lock_ns, EMBER_A_PAD) ||
+	    nla_put_u64_64bit(skb, EMBER_A_LONGEST_UNMAPPED_NS, req->longest_unmapped_ns,
+			      EMBER_A_PAD) ||
 	    nla_put_u32(skb, EMBER_A_NR_MOVED, req->nr_moved))
 		return -EMSGSIZE;
 	return 0;
@@ -323,7 +329,7 @@ static int put_summary(struct sk_buff *skb, const struct ember_request *req)
 
 static size_t summary_size(void)
 {
-	return 2 * nla_total_size_64bit(sizeof(u64)) + 4 * nla_total_size(sizeof(u32));
+	return 4 * nla_total_size_64bit(sizeof(u64)) + 4 * nla_total_size(sizeof(u32));
 }
 
 static size_t runs_size(const struct ember_region *region)

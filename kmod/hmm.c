@@ -13,6 +13,7 @@
 #include <linux/bitmap.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
+#include <linux/timekeeping.h>
 
 #include "hmm.h"
 #include "pool.h"
@@ -53,6 +54,7 @@ void hmm_vma_migrate(struct vm_area_struct *vma, unsigned long start, unsigned l
 {
 	unsigned int first = (start - m->base) >> PAGE_SHIFT;
 	unsigned int nr_pages = (end - m->base) >> PAGE_SHIFT;
+	u64 begin_ns = ktime_get_ns();
 	unsigned int last;
 
 	mmap_assert_locked(vma->vm_mm);
@@ -66,4 +68,5 @@ void hmm_vma_migrate(struct vm_area_struct *vma, unsigned long start, unsigned l
 	migrate_device_pages(m->src, m->dst, m->nr);
 	ops->finalize_and_map(m);
 	migrate_device_finalize(m->src, m->dst, m->nr);
+	m->longest_ns = max(m->longest_ns, ktime_get_ns() - begin_ns);
 }

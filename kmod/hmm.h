@@ -39,6 +39,7 @@ struct hmm_migrate {
 	unsigned int nr;       /* entries of the arrays, ascending by address */
 	unsigned long src[HMM_MIGRATE_PAGES]; /* MIGRATE_PFN_* */
 	unsigned long dst[HMM_MIGRATE_PAGES];
+	u64 longest_ns; /* (in/out) that pages were unmapped, the longest so far */
 	u16 page[HMM_MIGRATE_PAGES]; /* entry i is the page at base + page[i] * PAGE_SIZE */
 };
 

@@ -23,6 +23,7 @@
 #include <linux/rcupdate.h>
 
 #include "compat.h"
+#include "isolated.h"
 #include "look.h"
 #include "pool.h"
 #include "result.h"
@@ -37,6 +38,8 @@ static u8 look_at_vma(const struct ember_look *look, struct vm_area_struct *vma)
 		return EMBER_OUTCOME_SPECIAL;
 	if (!vma_is_anonymous(vma))
 		return EMBER_OUTCOME_NOT_ANON;
+	if (!look->isolated_ok && ember_runs_isolated(vma->vm_mm))
+		return EMBER_OUTCOME_ISOLATED;
 	if (look->respect && !ember_respect_allows(look->respect, vma, look->nid))
 		return EMBER_OUTCOME_NOT_ALLOWED;
 	return MAY_MOVE;

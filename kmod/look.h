@@ -16,6 +16,7 @@ struct ember_look {
 	const struct ember_pool *pool; /* destination, or NULL */
 	const struct ember_pool *from; /* leave pages that lie elsewhere; NULL: any may move */
 	const struct ember_respect *respect; /* NULL: nobody is asked */
+	bool isolated_ok;   /* CPUs that are isolated may be interrupted */
 	bool shared_ok;	    /* pages of several processes may move */
 	bool off_lru_ok;    /* pages waiting for their LRU list may move; see look.c */
 	bool failed;	    /* the move was tried and failed: why? */

@@ -64,6 +64,7 @@ int ember_batch_alloc(const struct ember_dest *dest, u32 flags, struct ember_bat
 	batch->look.pool = batch->stock.pool;
 	batch->look.shared_ok = flags & EMBER_MIGRATE_SHARED;
 	batch->look.off_lru_ok = true;
+	batch->look.isolated_ok = flags & EMBER_MIGRATE_ISOLATED;
 	batch->pairs.prefer_dma = flags & EMBER_MIGRATE_DMA;
 	batch->stock.floor = flags & EMBER_MIGRATE_EXCHANGE ? WMARK_LOW : WMARK_HIGH;
 	*ret_batch = batch;
@@ -226,6 +227,12 @@ static const struct hmm_migrate_ops node_ops = {
 	.finalize_and_map = finalize_and_map,
 };
 
+/* The longest that pages were unmapped, of all that the batch has moved. */
+u64 ember_batch_longest_unmapped_ns(const struct ember_batch *batch)
+{
+	return batch->hmm.longest_ns;
+}
+
 typedef void (*area_fn)(struct ember_batch *batch, struct vm_area_struct *vma, unsigned long start,
 			unsigned long end);
 
@@ -275,21 +282,25 @@ static void look_why_failed(struct ember_batch *batch, struct mm_struct *mm)
 }
 
 /**
- * ember_migrate_region() - try to move the asked pages of one region
+ * ember_migrate_pages() - try to move the asked pages of one region, or a part of them
  * @batch: says where to
  * @mm: whose pages; the caller holds a reference (mm_users), and the mmap_lock for
  *	reading
- * @region: outcome is set for all asked pages
+ * @region: outcome is set for all asked pages in [@first, @last)
+ * @first: page of the region
+ * @last: end
  * @respect: of the threads of @mm's process, taken a moment ago: again for each region, so
  *	that a change is noticed within one; NULL: nobody is asked
  *
  * Return: the number of pages moved.
  */
-unsigned int ember_migrate_region(struct ember_batch *batch, struct mm_struct *mm,
-				  struct ember_region *region,
-				  const struct ember_respect *respect)
+unsigned int ember_migrate_pages(struct ember_batch *batch, struct mm_struct *mm,
+				 struct ember_region *region, unsigned int first,
+				 unsigned int last, const struct ember_respect *respect)
 {
 	bitmap_from_arr64(batch->pages.wanted, region->asked, EMBER_REGION_PAGES);
+	bitmap_clear(batch->pages.wanted, 0, first);
+	bitmap_clear(batch->pages.wanted, last, EMBER_REGION_PAGES - last);
 	batch->pages.outcome = region->outcome;
 	batch->hmm.base = region->addr;
 	batch->look.respect = respect;

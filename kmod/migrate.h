@@ -26,8 +26,9 @@ static inline bool ember_dest_is_pool(const struct ember_dest *dest)
 int ember_batch_alloc(const struct ember_dest *dest, u32 flags, struct ember_batch **ret_batch);
 void ember_batch_only_from(struct ember_batch *batch, const struct ember_pool *pool);
 void ember_batch_free(struct ember_batch *batch);
-unsigned int ember_migrate_region(struct ember_batch *batch, struct mm_struct *mm,
-				  struct ember_region *region,
-				  const struct ember_respect *respect);
+unsigned int ember_migrate_pages(struct ember_batch *batch, struct mm_struct *mm,
+				 struct ember_region *region, unsigned int first,
+				 unsigned int last, const struct ember_respect *respect);
+u64 ember_batch_longest_unmapped_ns(const struct ember_batch *batch);
 
 #endif /* EMBER_MIGRATE_H */

@@ -38,6 +38,9 @@
 #define LOCK_TRIES 10
 #define LOCK_PAUSE_US 500
 
+/* Everything must go, from isolated CPUs' processes too: the administrator wants it. */
+#define EMPTY_FLAGS (EMBER_MIGRATE_SHARED | EMBER_MIGRATE_EXCHANGE | EMBER_MIGRATE_ISOLATED)
+
 struct emptying {
 	struct ember_pool *pool;
 	struct ember_batch *batch;
@@ -120,7 +123,8 @@ static bool empty_region(struct emptying *e, struct task_struct *leader, struct 
 			ember_respect_threads(leader, &respect);
 		memset(e->region->asked, 0xff, sizeof(e->region->asked));
 		e->region->addr = *addr;
-		ember_migrate_region(e->batch, mm, e->region, e->ask ? &respect : NULL);
+		ember_migrate_pages(e->batch, mm, e->region, 0, EMBER_REGION_PAGES,
+				    e->ask ? &respect : NULL);
 		*addr += SZ_2M;
 	}
 	mmap_read_unlock(mm);
@@ -189,7 +193,7 @@ static int empty_into(struct emptying *e, int nid)
 	struct ember_dest dest = { .nid = nid };
 	int err;
 
-	err = ember_batch_alloc(&dest, EMBER_MIGRATE_SHARED | EMBER_MIGRATE_EXCHANGE, &e->batch);
+	err = ember_batch_alloc(&dest, EMPTY_FLAGS, &e->batch);
 	if (err)
 		return err;
 	ember_batch_only_from(e->batch, e->pool);

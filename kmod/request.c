@@ -18,6 +18,7 @@
  */
 #include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/math64.h>
 #include <linux/mm.h>
 #include <linux/oom.h>
 #include <linux/sched/mm.h>
@@ -43,6 +44,10 @@
 #define LOCK_TRIES 16
 #define LOCK_PAUSE_US 100
 #define LOCK_PAUSE_MAX_US 10000
+
+/* With a limit: pages of the first hold, and the fewest of any. */
+#define FIRST_PAGES 32U
+#define MIN_PAGES 4U
 
 /**
  * ember_request_alloc() - a request with all fields zero but nr_regions
@@ -90,9 +95,10 @@ static u8 status_outcome(int status)
 	}
 }
 
-static void fill_region(struct ember_region *region, int status)
+/* All pages from @first on. */
+static void fill_region(struct ember_region *region, unsigned int first, int status)
 {
-	memset(region->outcome, status_outcome(status), sizeof(region->outcome));
+	memset(region->outcome + first, status_outcome(status), sizeof(region->outcome) - first);
 }
 
 /* One of several that share the regions of a request between them. */
@@ -106,6 +112,8 @@ struct crew {
 	struct mm_struct *mm;
 	atomic_t next_region;
 	atomic_t nr_moved;
+	atomic64_t longest_lock_ns;
+	atomic64_t longest_unmapped_ns;
 	int status; /* the first error; written with cmpxchg() */
 	int batch_err; /* of a hand without working memory: counts if regions are left over */
 	struct hand hands[NR_HANDS];
@@ -138,32 +146,99 @@ static int lock_mm(const struct ember_request *req, struct mm_struct *mm)
 	return -EAGAIN;
 }
 
-static void do_region(struct crew *crew, struct ember_batch *batch, struct ember_region *region)
+/* Pages at a time, so that what waits for them waits no longer than it shall. */
+struct pace {
+	u32 limit_ns; /* 0: none */
+	u32 page_ns;  /* moving average of what a page takes; 0: not known yet */
+};
+
+/* Three quarters of the limit: what the average hides must fit, too. */
+static unsigned int pages_at_a_time(const struct pace *pace)
+{
+	if (!pace->limit_ns)
+		return EMBER_REGION_PAGES;
+	if (!pace->page_ns)
+		return FIRST_PAGES;
+	return clamp_t(u32, pace->limit_ns / 4 * 3 / pace->page_ns, MIN_PAGES, EMBER_REGION_PAGES);
+}
+
+static void learn_pace(struct pace *pace, unsigned int nr_pages, u64 took_ns)
+{
+	u32 sample = min_t(u64, div_u64(took_ns, nr_pages), U32_MAX / 4);
+
+	pace->page_ns = pace->page_ns ? (3 * pace->page_ns + sample) / 4 : sample;
+	pace->page_ns = max(pace->page_ns, 1U);
+}
+
+/* The end of the window from @first on that holds @nr asked pages; *ret_nr: those that it has. */
+static unsigned int window_end(const struct ember_region *region, unsigned int first,
+			       unsigned int nr, unsigned int *ret_nr)
+{
+	unsigned int page;
+
+	*ret_nr = 0;
+	for (page = first; page < EMBER_REGION_PAGES && *ret_nr < nr; page++)
+		*ret_nr += region->asked[page / 64] >> (page % 64) & 1;
+	return page;
+}
+
+static void raise(atomic64_t *longest, u64 ns)
+{
+	s64 old = atomic64_read(longest);
+
+	while (old < (s64)ns && !atomic64_try_cmpxchg(longest, &old, ns))
+		;
+}
+
+/* One hold of the lock. Return: 0, or why it was not to be had. */
+static int do_window(struct crew *crew, struct ember_batch *batch, struct ember_region *region,
+		     unsigned int first, unsigned int last, u64 *ret_took_ns)
 {
 	struct ember_respect respect;
 	int err = lock_mm(crew->req, crew->mm);
+	u64 begin_ns = ktime_get_ns();
 
+	if (err)
+		return err;
 	/* Under the lock, for which one may have waited: the wishes are those of now. */
-	if (!err) {
-		err = ember_target_respect(&crew->req->target, &respect);
-		if (err)
-			mmap_read_unlock(crew->mm);
-	}
-	if (err) {
-		/* A busy region has been tried like any other: no status of the request. */
-		if (err != -EAGAIN)
-			cmpxchg(&crew->status, 0, err);
-		fill_region(region, err);
-		return;
-	}
-	atomic_add(ember_migrate_region(batch, crew->mm, region, &respect), &crew->nr_moved);
+	err = ember_target_respect(&crew->req->target, &respect);
+	if (!err)
+		atomic_add(ember_migrate_pages(batch, crew->mm, region, first, last, &respect),
+			   &crew->nr_moved);
 	mmap_read_unlock(crew->mm);
+	*ret_took_ns = ktime_get_ns() - begin_ns;
+	raise(&crew->longest_lock_ns, *ret_took_ns);
+	return err;
+}
+
+static void do_region(struct crew *crew, struct ember_batch *batch, struct pace *pace,
+		      struct ember_region *region)
+{
+	unsigned int first, last, nr;
+	u64 took_ns;
+	int err;
+
+	for (first = 0; first < EMBER_REGION_PAGES; first = last) {
+		last = window_end(region, first, pages_at_a_time(pace), &nr);
+		if (!nr)
+			break;
+		err = do_window(crew, batch, region, first, last, &took_ns);
+		if (err) {
+			/* A busy region has been tried like any other: no status of the request. */
+			if (err != -EAGAIN)
+				cmpxchg(&crew->status, 0, err);
+			fill_region(region, first, err);
+			return;
+		}
+		learn_pace(pace, nr, took_ns);
+	}
 }
 
 static void hand_work(struct work_struct *work)
 {
 	struct crew *crew = container_of(work, struct hand, work)->crew;
 	struct ember_request *req = crew->req;
+	struct pace pace = { .limit_ns = req->limit_ns };
 	struct ember_batch *batch;
 	u32 i;
 	int err;
@@ -174,9 +249,10 @@ static void hand_work(struct work_struct *work)
 		return;
 	}
 	while ((i = atomic_fetch_inc(&crew->next_region)) < req->nr_regions) {
-		do_region(crew, batch, &req->regions[i]);
+		do_region(crew, batch, &pace, &req->regions[i]);
 		cond_resched();
 	}
+	raise(&crew->longest_unmapped_ns, ember_batch_longest_unmapped_ns(batch));
 	ember_batch_free(batch);
 }
 
@@ -231,6 +307,8 @@ static int run(struct ember_request *req, struct workqueue_struct *wq, u32 *ret_
 	run_regions(crew, wq);
 	mmput_async(crew->mm);
 	req->nr_moved = atomic_read(&crew->nr_moved);
+	req->longest_lock_ns = atomic64_read(&crew->longest_lock_ns);
+	req->longest_unmapped_ns = atomic64_read(&crew->longest_unmapped_ns);
 	*ret_begun = min_t(u32, atomic_read(&crew->next_region), req->nr_regions);
 	err = *ret_begun < req->nr_regions ? crew->batch_err : crew->status;
 	kfree(crew);
@@ -253,7 +331,7 @@ void ember_request_run(struct ember_request *req, struct workqueue_struct *wq)
 
 	err = run(req, wq, &begun);
 	for (u32 i = begun; i < req->nr_regions; i++)
-		fill_region(&req->regions[i], err);
+		fill_region(&req->regions[i], 0, err);
 	req->status = err == -EAGAIN ? 0 : err;
 	req->time_ns = ktime_get_ns() - begin_ns;
 }

@@ -23,12 +23,15 @@ struct ember_request {
 	struct ember_target target;
 	struct ember_dest dest;
 	u32 flags; /* EMBER_MIGRATE_* */
+	u32 limit_ns; /* of a wait; 0: none */
 	enum ember_state state; /* under the clients' mutex */
 	bool cancelled;	/* written by anybody, read between regions: READ/WRITE_ONCE */
 
 	/* Written by ember_request_run(), read once state is EMBER_STATE_DONE. */
 	int status;
 	u64 time_ns;
+	u64 longest_lock_ns;
+	u64 longest_unmapped_ns;
 	u32 nr_moved;
 
 	u32 nr_asked;

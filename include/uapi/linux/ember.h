@@ -90,6 +90,12 @@
  *		EMBER_A_DEST_NODE		u32, NUMA node with memory
  *		EMBER_A_DEST_POOL		u32, id of a pool that is ready
  *	EMBER_A_FLAGS			u32, optional, EMBER_MIGRATE_* flags
+ *	EMBER_A_LIMIT_NS		u32, optional, at least EMBER_MIN_LIMIT_NS: how long a page
+ *					fault of the process shall wait at most, because the
+ *					module has the mmap_lock or is moving the page. Without
+ *					it as long as a region takes. The module moves as many
+ *					pages at a time as fit by what pages have taken before;
+ *					a copy that is interrupted itself takes longer.
  *	EMBER_A_REGION			nested, 1..EMBER_MAX_REGIONS times, ascending by address
  *		EMBER_A_REGION_ADDR		u64, 2 MiB aligned
  *		EMBER_A_REGION_PAGES		binary, exactly 64 bytes: 8 u64 words, bit i of
@@ -126,6 +132,9 @@
  *					removed meanwhile. Pages that were not
  *					tried have an outcome all the same.
  *	EMBER_A_TIME_NS			u64, time the work took, waiting in the queue not counted
+ *	EMBER_A_LONGEST_LOCK_NS		u64, the longest time that the mmap_lock was held
+ *	EMBER_A_LONGEST_UNMAPPED_NS	u64, the longest time that pages were unmapped, on which a
+ *					fault would have waited
  *	EMBER_A_NR_ASKED		u32, pages asked for
  *	EMBER_A_NR_MOVED		u32, of these, pages with outcome EMBER_OUTCOME_MOVED
  *	EMBER_A_REGION			nested, once per region of the request, in its order
@@ -146,7 +155,7 @@
  *
  * dump: no attributes in; for every open request of this client EMBER_A_ID,
  * EMBER_A_STATE, EMBER_A_NR_ASKED, and once it is done EMBER_A_STATUS,
- * EMBER_A_TIME_NS, EMBER_A_NR_MOVED. The dump is one consistent snapshot.
+ * EMBER_A_TIME_NS, EMBER_A_NR_MOVED and the two longest times. The dump is one consistent snapshot.
  *
  *
  * EMBER_CMD_ACK (do)
@@ -176,6 +185,7 @@
 
 #define EMBER_REGION_BITMAP_BYTES 64 /* 512 pages of 4 KiB: one 2 MiB region */
 #define EMBER_MAX_REGIONS 16	     /* so that the largest result fits one message */
+#define EMBER_MIN_LIMIT_NS 50000
 #define EMBER_CREDITS 8		     /* open requests of one client */
 #define EMBER_COPY_CLASSES 10	     /* sizes of batches whose times are kept apart */
 
@@ -203,7 +213,12 @@
  * no effect.
  */
 #define EMBER_MIGRATE_DMA (1U << 2)
-#define EMBER_MIGRATE_ALL_FLAGS 0x7U
+/*
+ * Also pages of a process that runs on an isolated or nohz_full CPU, which is interrupted then
+ * for each of them. Without the flag they stay (EMBER_OUTCOME_ISOLATED).
+ */
+#define EMBER_MIGRATE_ISOLATED (1U << 3)
+#define EMBER_MIGRATE_ALL_FLAGS 0xfU
 
 enum ember_cmd {
 	EMBER_CMD_UNSPEC = 0,
@@ -263,6 +278,9 @@ enum ember_attr {
 	EMBER_A_NR_ASKED = 10,
 	EMBER_A_NR_MOVED = 11,
 	EMBER_A_POOL = 12,
+	EMBER_A_LIMIT_NS = 13,
+	EMBER_A_LONGEST_LOCK_NS = 14,
+	EMBER_A_LONGEST_UNMAPPED_NS = 15,
 	__EMBER_A_MAX,
 };
 #define EMBER_A_MAX (__EMBER_A_MAX - 1)
@@ -341,7 +359,8 @@ struct ember_run {
 	X(RACED, 16, "raced", "changed between the look and the move: unmapped, remapped, forked") \
 	X(GONE, 17, "gone", "the process exited or executed another program")                      \
 	X(CANCELLED, 18, "cancelled", "not tried: the request was cancelled")                      \
-	X(NOT_ALLOWED, 19, "not-allowed", "a cpuset or memory policy of it leaves that node out")
+	X(NOT_ALLOWED, 19, "not-allowed", "a cpuset or memory policy of it leaves that node out")  \
+	X(ISOLATED, 20, "isolated", "it runs on isolated CPUs, which nobody may interrupt")
 
 enum ember_outcome {
 	EMBER_OUTCOME_UNSPEC = 0,
