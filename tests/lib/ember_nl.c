@@ -173,6 +173,12 @@ static void job_attr(unsigned int type, const void *data, size_t len, void *arg)
 	case EMBER_A_TIME_NS:
 		job->time_ns = get_u64(data, len);
 		break;
+	case EMBER_A_LONGEST_LOCK_NS:
+		job->longest_lock_ns = get_u64(data, len);
+		break;
+	case EMBER_A_LONGEST_UNMAPPED_NS:
+		job->longest_unmapped_ns = get_u64(data, len);
+		break;
 	case EMBER_A_NR_ASKED:
 		job->nr_asked = get_u32(data, len);
 		break;
@@ -404,6 +410,8 @@ static void build_migrate(const struct ember_nl *nl, const struct ember_nl_job *
 	ember_nl_nest_end(msg, nest);
 	if (job->flags)
 		ember_nl_put_u32(msg, EMBER_A_FLAGS, job->flags);
+	if (job->limit_ns)
+		ember_nl_put_u32(msg, EMBER_A_LIMIT_NS, job->limit_ns);
 	for (unsigned int i = 0; i < job->nr_regions; i++) {
 		nest = ember_nl_nest(msg, EMBER_A_REGION);
 		ember_nl_put_u64(msg, EMBER_A_REGION_ADDR, job->regions[i].addr);
@@ -435,6 +443,8 @@ static void take_result(struct ember_nl_job *job, const struct ember_nl_job *res
 	job->state = result->state;
 	job->status = result->status;
 	job->time_ns = result->time_ns;
+	job->longest_lock_ns = result->longest_lock_ns;
+	job->longest_unmapped_ns = result->longest_unmapped_ns;
 	job->nr_asked = result->nr_asked;
 	job->nr_moved = result->nr_moved;
 	for (unsigned int i = 0; i < job->nr_regions; i++) {

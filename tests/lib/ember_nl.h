@@ -42,12 +42,15 @@ struct ember_nl_job {
 	struct ember_identity target;
 	uint32_t node; /* or EMBER_NL_POOL(id) */
 	uint32_t flags;
+	uint32_t limit_ns; /* 0: not asked for */
 	unsigned int nr_regions;
 	struct ember_nl_region regions[EMBER_MAX_REGIONS];
 	/* Result. */
 	uint32_t state;
 	int32_t status;
 	uint64_t time_ns;
+	uint64_t longest_lock_ns;
+	uint64_t longest_unmapped_ns;
 	uint32_t nr_asked;
 	uint32_t nr_moved;
 };
