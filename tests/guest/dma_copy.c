@@ -8,6 +8,8 @@
  * asked for has an outcome, every page that moved was copied by somebody, the engine did
  * copy, and the fault did happen (the engine counts too). Then the checking program runs with
  * writers under faults, and the modules are unloaded at bad moments.
+ *
+ *	dma_copy [TEXT]		only the parts whose name holds TEXT, and unloading
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -535,19 +537,34 @@ static void without_engine(void)
 	unload("ember");
 }
 
-int main(void)
+static const char *only; /* part of a name, or NULL */
+
+static bool is_wanted(const char *name)
+{
+	return !only || strstr(name, only);
+}
+
+int main(int argc, char **argv)
 {
 	char balancing = set_numa_balancing('0');
 
+	only = argc > 1 ? argv[1] : NULL;
 	begin();
 	for (size_t i = 0; i < sizeof(faults) / sizeof(*faults); i++)
-		with_fault(&faults[i]);
-	refuses_to_stop();
-	stops_slowly();
-	without_flag();
-	without_channels();
-	with_writers("fail_every=3 reverse=1 ring=16 max_bytes=16384");
-	with_writers("stall_every=97 stall_ms=300");
+		if (is_wanted(faults[i].name))
+			with_fault(&faults[i]);
+	if (is_wanted("does not stop"))
+		refuses_to_stop();
+	if (is_wanted("stops slowly"))
+		stops_slowly();
+	if (is_wanted("not asked for"))
+		without_flag();
+	if (is_wanted("no channels"))
+		without_channels();
+	if (is_wanted("writers")) {
+		with_writers("fail_every=3 reverse=1 ring=16 max_bytes=16384");
+		with_writers("stall_every=97 stall_ms=300");
+	}
 	unloading();
 	ember_nl_close(&nl);
 	without_engine();
