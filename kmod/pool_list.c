@@ -119,7 +119,7 @@ static const char *const outcome_words[EMBER_OUTCOME_MAX + 1] = {
 #undef WORD
 };
 
-/* "pinned 12", "unmapped 3", "locked 1", "process 4711": a line each; empty if nothing is in the way. */
+/* A line each: "pinned 12", "unmapped 3", "locked 1", "process 4711"; empty: nothing in the way. */
 static ssize_t print_stuck(const struct ember_pool_stuck *stuck, char *buf)
 {
 	ssize_t len = 0;
