@@ -99,7 +99,7 @@ static long move(char *area, size_t nr, uint32_t dest)
 int main(int argc, char **argv)
 {
 	int full, empty;
-	uint64_t half;
+	uint64_t most;
 	char *area;
 	bool gone;
 	size_t nr;
@@ -110,19 +110,20 @@ int main(int argc, char **argv)
 		return 2;
 	start = strtoull(argv[1], NULL, 0);
 	bytes = strtoull(argv[2], NULL, 0);
-	half = bytes / 2;
-	nr = half / PAGE_BYTES;
+	most = bytes - 32 * MIB;
+	nr = most / PAGE_BYTES;
 	ember_nl_begin(&nl, &self);
-	full = pool_add(&nl, start, half);
-	empty = pool_add(&nl, start + half, half);
+	full = pool_add(&nl, start, most);
+	empty = pool_add(&nl, start + most, 32 * MIB);
 	area = area_map(nr);
 	area_fill(area, nr, 0, SEED);
 	expect(move(area, nr, EMBER_NL_POOL(full)) == (long)nr, "one pool is filled, one empty");
 
 	hog = start_hog();
-	expect(fill_cache(), "all other memory is full, kswapd at work: %ld MiB available",
-	       available_kib() >> 10);
-	expect(!pool_number(empty, "used_bytes") && !pool_count_all(start + half, half),
+	expect(fill_cache(),
+	       "all other memory is full, kswapd at work: %ld MiB available, %ld free",
+	       available_kib() >> 10, proc_number("/proc/meminfo", "MemFree") >> 10);
+	expect(!pool_number(empty, "used_bytes") && !pool_count_all(start + most, 32 * MIB),
 	       "nobody has a page of the empty one: want 0 used, saw %ld",
 	       pool_number(empty, "used_bytes"));
 	expect(pool_used_is(full, nr), "the full one is full of what it was");
