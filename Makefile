@@ -270,12 +270,15 @@ endef
 $(foreach k,$(KVER),$(eval $(call headers_of_kernel,$(k))))
 
 ##@ Test
-.PHONY: test test-long demo unit unit-build unit-sanitize check format vm clean clean-cache
+.PHONY: test test-long test-debug demo unit unit-build unit-sanitize check format vm clean clean-cache
 test: ## all tests: checks, unit tests, then the guest tests on both kernels (20 to 30 minutes on two cores)
 	tests/run
 
 test-long: ## the long forms (hours); resumable: what has passed for these sources is not run again
 	tests/run --long
+
+test-debug: ## the module's tests on a kernel with KASAN, lockdep, kmemleak, fault injection (built once, half an hour)
+	tests/run --debug
 
 demo: ## watch ember lift Redis' hot pages into fast memory (5 minutes)
 	tests/demo/run

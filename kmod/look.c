@@ -12,9 +12,9 @@
  *
  * Locks: the caller holds the mmap_lock for reading, which keeps areas, and keeps
  * khugepaged's anonymous collapse away. Page tables may be freed under it all the
- * same (MADV_DONTNEED with PT_RECLAIM): hence RCU, and the second read of the PMD
- * with the table's lock held. pte_offset_map_lock() does just this, but is not
- * exported.
+ * same (MADV_DONTNEED with PT_RECLAIM): hence RCU, and two more reads of the PMD, one
+ * before the table's lock is touched and one with it held. pte_offset_map_lock() does
+ * just this, but is not exported.
  */
 #include <linux/mm.h>
 #include <linux/hugetlb_inline.h>
@@ -198,16 +198,24 @@ static void set_outcomes(const struct ember_look *look, unsigned long first, uns
 		set_outcome(look, page, what, pages);
 }
 
-/* Returns false when the table went away between the two reads of the PMD. */
+/*
+ * The PMD is read once more under RCU before anything of the table is touched: a table
+ * that is taken away after that read is freed after our unlock, but one that was taken
+ * away between @pmdval and RCU's beginning may be gone, and its lock with it.
+ *
+ * Returns false when the table went away before its lock was taken.
+ */
 static bool look_at_table(struct ember_look *look, struct mm_struct *mm, pmd_t *pmd, pmd_t pmdval,
 			  unsigned long first, unsigned long last, struct ember_pages *pages)
 {
 	unsigned long page = first, end;
+	bool same = false;
 	spinlock_t *ptl;
 	pte_t *table;
-	bool same;
 
 	rcu_read_lock();
+	if (!pmd_same(pmdval, pmdp_get_lockless(pmd)))
+		goto unlock_rcu;
 	ptl = pte_lockptr(mm, &pmdval);
 	spin_lock(ptl);
 	same = pmd_same(pmdval, pmdp_get_lockless(pmd));
@@ -219,6 +227,7 @@ static bool look_at_table(struct ember_look *look, struct mm_struct *mm, pmd_t *
 					    pages);
 	}
 	spin_unlock(ptl);
+unlock_rcu:
 	rcu_read_unlock();
 	return same;
 }

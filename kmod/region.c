@@ -11,8 +11,8 @@
  *    areas that it detached first, under the read lock too: never walk outside of
  *    an area);
  *  - a PTE table may still be taken away beneath us (retraction of file THPs; from
- *    7.x PT_RECLAIM): it is freed by RCU, and after its lock is taken the PMD entry
- *    is compared again;
+ *    7.x PT_RECLAIM): it is freed by RCU, and the PMD entry is compared again before
+ *    its lock, which goes with it, is touched, and once more with the lock held;
  *  - a leaf entry is read and changed under the PMD lock.
  *
  * What is cleared here is handed on: page tables are not ember's alone. Reclaim
@@ -178,7 +178,9 @@ static bool may_clear_non_leaf(pmd_t pmdval, u32 flags, const struct ember_regio
  *
  * The table's lock and the comparison keep the bit of a migration entry, which means
  * something else, safe: whoever replaces a table below mmap_lock held for reading
- * (retraction, PT_RECLAIM) takes the table's lock too.
+ * (retraction, PT_RECLAIM) takes the table's lock too. What keeps that lock itself from
+ * being freed is RCU, from a read of the entry on that was made under it; @pmdval was
+ * not.
  *
  * Return: false if the entry changed before its table was locked; look again.
  */
@@ -187,9 +189,11 @@ static bool scan_table(struct mm_struct *mm, pmd_t *pmd, pmd_t pmdval, u32 flags
 {
 	pte_t *table;
 	spinlock_t *ptl; /* of the page table behind @pmdval */
-	bool same;
+	bool same = false;
 
 	rcu_read_lock();
+	if (!same_table(pmdval, pmdp_get_lockless(pmd)))
+		goto unlock_rcu;
 	ptl = pte_lockptr(mm, &pmdval);
 	spin_lock(ptl);
 	same = same_table(pmdval, pmdp_get_lockless(pmd));
@@ -202,6 +206,7 @@ static bool scan_table(struct mm_struct *mm, pmd_t *pmd, pmd_t pmdval, u32 flags
 			take_table(table, flags, rec);
 	}
 	spin_unlock(ptl);
+unlock_rcu:
 	rcu_read_unlock();
 	return same;
 }

@@ -235,7 +235,7 @@ static int transact(struct ember_nl *nl, struct ember_nl_msg *msg,
 		return err;
 	for (;;) {
 		err = receive(nl, &in, 20000);
-		if (err == -ENOBUFS)
+		if (err == -ENOBUFS && !nl->lossy)
 			continue; /* a RESULT was lost; answers are not */
 		if (err)
 			return err;

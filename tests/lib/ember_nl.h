@@ -86,6 +86,7 @@ struct ember_nl {
 	int fd;
 	uint16_t family;
 	uint32_t seq;
+	bool lossy;            /* answers may be lost, too: ENOBUFS ends the wait for one */
 	unsigned int nr_early; /* RESULTs that came while something else was awaited */
 	struct ember_nl_job *early[4 * EMBER_CREDITS];
 };

@@ -75,18 +75,28 @@ root_hash() { cat "$EMBER_VM/build-root" "$EMBER_VM/root.packages" | sha256sum |
 root_dir() { printf '%s/root-%s' "$EMBER_CACHE" "$(root_hash)"; }
 
 # in_root DIR COMMAND...: run COMMAND in the Debian root DIR with /proc, /dev and a private mount table.
+#   IN_ROOT_SRC=DIR    seen as /src
+#   IN_ROOT_LAYER=DIR  laid over the root, to be read
+#   IN_ROOT_UPPER=DIR  laid over the root, and takes all changes (with DIR.work beside it)
 in_root() {
 	local root=$1
 	shift
 	unshare -m --propagation private bash -c '
 		set -e
 		root=$1; shift
-		mount --bind "$root" "$root"
+		[ -z "$IN_ROOT_SRC" ] || mkdir -p "$root/src"
+		if [ -n "$IN_ROOT_LAYER$IN_ROOT_UPPER" ]; then
+			layers=lowerdir=${IN_ROOT_LAYER:+$IN_ROOT_LAYER:}$root
+			[ -z "$IN_ROOT_UPPER" ] || layers+=,upperdir=$IN_ROOT_UPPER,workdir=$IN_ROOT_UPPER.work
+			mount -t overlay overlay -o "$layers" "$root"
+		else
+			mount --bind "$root" "$root"
+		fi
 		mount -t proc proc "$root/proc"
 		mount -t sysfs -o ro sysfs "$root/sys"
 		mount -t tmpfs tmpfs "$root/tmp"
 		mount --rbind /dev "$root/dev"
-		[ -z "$IN_ROOT_SRC" ] || { mkdir -p "$root/src"; mount --bind "$IN_ROOT_SRC" "$root/src"; }
+		[ -z "$IN_ROOT_SRC" ] || mount --bind "$IN_ROOT_SRC" "$root/src"
 		exec chroot "$root" env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME=/root LC_ALL=C.UTF-8 TERM=dumb "$@"
 	' in_root "$root" "$@"
 }
