@@ -85,12 +85,15 @@ static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, 
 	case EMBER_FATE_KIND:
 	case EMBER_FATE_DENIED:
 	case EMBER_FATE_ISOLATED:
-		ember_cooldown_refused(cd, &move->id, addr, true, now_ns);
+		ember_cooldown_refused(cd, &move->id, addr, EMBER_REFUSED_LASTING, now_ns);
 		break;
 	case EMBER_FATE_BUSY:
+	case EMBER_FATE_WRITEBACK:
 	case EMBER_FATE_FAILED:
+		ember_cooldown_refused(cd, &move->id, addr, EMBER_REFUSED_BUSY, now_ns);
+		break;
 	case EMBER_FATE_NO_MEMORY: /* the node was fuller than the plan thought */
-		ember_cooldown_refused(cd, &move->id, addr, false, now_ns);
+		ember_cooldown_refused(cd, &move->id, addr, EMBER_REFUSED_NO_MEMORY, now_ns);
 		break;
 	default:
 		/* nothing is wrong with the page: it is gone, in place, or was never tried */

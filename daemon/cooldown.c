@@ -23,10 +23,15 @@ static struct ember_cooldown_entry *set_of(const struct ember_cooldown *cd, uint
 	return cd->entries + (size_t)(key & (cd->nr_sets - 1)) * WAYS;
 }
 
-/* Milliseconds wrap after 49 days; entries live for minutes, so differences decide. */
+/*
+ * Milliseconds wrap after 49 days, so differences decide. What seems to end later than any
+ * wait can is an entry that ended weeks ago and that nobody needed the place of.
+ */
 static int32_t ms_left(const struct ember_cooldown_entry *e, uint32_t now_ms)
 {
-	return (int32_t)(e->until_ms - now_ms);
+	int32_t left = (int32_t)(e->until_ms - now_ms);
+
+	return left > EMBER_COOLDOWN_MAX_MS ? INT32_MIN : left;
 }
 
 int ember_cooldown_init(struct ember_cooldown *cd, uint32_t max_entries)
@@ -128,12 +133,36 @@ void ember_cooldown_moved_shared(struct ember_cooldown *cd, const struct ember_p
 	moved(e, move, e->moved, now_ms);
 }
 
+static const struct {
+	uint32_t first_ms, longest_ms;
+} backoffs[EMBER_NR_REFUSED] = {
+    [EMBER_REFUSED_BUSY] = {2000, 320000},
+    /* a full node holds back whatever should go there: not for longer than the node is full */
+    [EMBER_REFUSED_NO_MEMORY] = {2000, 2000},
+    [EMBER_REFUSED_LASTING] = {60000, EMBER_COOLDOWN_MAX_MS},
+};
+
+#define PATIENCE 2 /* refusals before the time grows */
+
+uint32_t ember_cooldown_backoff_ms(enum ember_refused why, unsigned int nr)
+{
+	uint32_t time_ms = backoffs[why].first_ms;
+
+	for (unsigned int i = PATIENCE; i < nr && time_ms < backoffs[why].longest_ms; i++)
+		time_ms *= 2;
+	return time_ms < backoffs[why].longest_ms ? time_ms : backoffs[why].longest_ms;
+}
+
 void ember_cooldown_refused(struct ember_cooldown *cd, const struct ember_proc_id *proc,
-			    uint64_t addr, bool lasting, uint64_t now_ns)
+			    uint64_t addr, enum ember_refused why, uint64_t now_ns)
 {
 	uint32_t now_ms = now_ns / NSEC_PER_MSEC;
 	struct ember_cooldown_entry *e = find_or_make(cd, key_of(proc, addr), now_ms);
 
-	e->until_ms = now_ms + (lasting ? EMBER_BACKOFF_LONG_MS : EMBER_BACKOFF_SHORT_MS);
-	e->refused = 1;
+	if (ms_left(e, now_ms) < -EMBER_BACKOFF_FORGET_MS)
+		e->refused = 0;
+	/* What a full node refuses is not counted against the page. */
+	if (!e->refused || (why != EMBER_REFUSED_NO_MEMORY && e->refused < UINT8_MAX))
+		e->refused++;
+	e->until_ms = now_ms + ember_cooldown_backoff_ms(why, e->refused);
 }

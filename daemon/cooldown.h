@@ -17,15 +17,25 @@
 /* A page goes back no sooner than this; doubled by each round trip up to the longest. */
 #define EMBER_COOLDOWN_FIRST_MS 5000
 #define EMBER_COOLDOWN_LONGEST_MS 320000
-/* A page that was locked is tried again after the short time, a pinned one after the long one. */
-#define EMBER_BACKOFF_SHORT_MS 2000
-#define EMBER_BACKOFF_LONG_MS 60000
+
+/* Why a page was refused: how soon is it worth another try? */
+enum ember_refused {
+	EMBER_REFUSED_BUSY,	 /* locked, isolated, being written: may pass at any moment */
+	EMBER_REFUSED_NO_MEMORY, /* nothing is wrong with the page: the node was full */
+	EMBER_REFUSED_LASTING,	 /* pinned, of a kind that does not move, not permitted */
+	EMBER_NR_REFUSED,
+};
+
+/* No wait is longer, of whatever kind. */
+#define EMBER_COOLDOWN_MAX_MS 960000
+/* A page that nobody refused for so long after its wait has a clean slate. */
+#define EMBER_BACKOFF_FORGET_MS EMBER_COOLDOWN_MAX_MS
 
 struct ember_cooldown_entry {
 	uint64_t key; /* 0: free */
 	uint32_t until_ms;
 	uint8_t trips;
-	uint8_t refused;
+	uint8_t refused; /* times in a row; 0: what came last was no refusal */
 	uint8_t last;  /* enum ember_cooldown_move: the last one */
 	uint8_t moved; /* there was one */
 };
@@ -68,8 +78,12 @@ void ember_cooldown_moved(struct ember_cooldown *cd, const struct ember_proc_id 
  */
 void ember_cooldown_moved_shared(struct ember_cooldown *cd, const struct ember_proc_id *proc,
 				 uint64_t addr, enum ember_cooldown_move move, uint64_t now_ns);
-/* @lasting: the reason will not pass soon (pinned, shared), else it may (locked). */
+/*
+ * How long a page is left alone that was refused @nr times in a row: the first two times as
+ * long as the reason suggests, from the third time on twice as long each time.
+ */
+uint32_t ember_cooldown_backoff_ms(enum ember_refused why, unsigned int nr);
 void ember_cooldown_refused(struct ember_cooldown *cd, const struct ember_proc_id *proc,
-			    uint64_t addr, bool lasting, uint64_t now_ns);
+			    uint64_t addr, enum ember_refused why, uint64_t now_ns);
 
 #endif

@@ -100,9 +100,7 @@ static int receive(struct ember_nl *nl, struct ember_nl_msg *msg, int timeout_ms
 	return 0;
 }
 
-typedef void (*attr_fn)(unsigned int type, const void *data, size_t len, void *arg);
-
-static void for_each_attr(const void *data, size_t len, attr_fn fn, void *arg)
+void ember_nl_each(const void *data, size_t len, ember_nl_attr_fn fn, void *arg)
 {
 	const uint8_t *pos = data;
 
@@ -153,7 +151,7 @@ static void job_region(struct ember_nl_job *job, const void *data, size_t len)
 {
 	if (job->nr_regions == EMBER_MAX_REGIONS)
 		return;
-	for_each_attr(data, len, region_attr, &job->regions[job->nr_regions++]);
+	ember_nl_each(data, len, region_attr, &job->regions[job->nr_regions++]);
 }
 
 static void job_attr(unsigned int type, const void *data, size_t len, void *arg)
@@ -191,12 +189,12 @@ static void job_attr(unsigned int type, const void *data, size_t len, void *arg)
 	}
 }
 
-static void parse_job(const struct nlmsghdr *hdr, struct ember_nl_job *ret_job)
+void ember_nl_parse(const struct nlmsghdr *hdr, struct ember_nl_job *ret_job)
 {
 	const uint8_t *attrs = (const uint8_t *)NLMSG_DATA(hdr) + GENL_HDRLEN;
 
 	memset(ret_job, 0, sizeof(*ret_job));
-	for_each_attr(attrs, hdr->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), job_attr, ret_job);
+	ember_nl_each(attrs, hdr->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), job_attr, ret_job);
 }
 
 static bool is_result(const struct ember_nl *nl, const struct nlmsghdr *hdr)
@@ -215,7 +213,7 @@ static void keep_result(struct ember_nl *nl, const struct nlmsghdr *hdr)
 	job = malloc(sizeof(*job));
 	if (!job)
 		abort();
-	parse_job(hdr, job);
+	ember_nl_parse(hdr, job);
 	nl->early[nl->nr_early++] = job;
 }
 
@@ -223,8 +221,8 @@ static void keep_result(struct ember_nl *nl, const struct nlmsghdr *hdr)
  * Calls fn for every message that answers the last request, until the
  * acknowledgement (or the end of a dump) comes. Keeps RESULTs for later.
  */
-static int transact(struct ember_nl *nl, struct ember_nl_msg *msg,
-		    void (*fn)(const struct nlmsghdr *hdr, void *arg), void *arg)
+int ember_nl_ask(struct ember_nl *nl, struct ember_nl_msg *msg,
+		 void (*fn)(const struct nlmsghdr *hdr, void *arg), void *arg)
 {
 	static _Thread_local struct ember_nl_msg in;
 	struct nlmsghdr *hdr;
@@ -256,7 +254,7 @@ static int transact(struct ember_nl *nl, struct ember_nl_msg *msg,
 
 int ember_nl_send(struct ember_nl *nl, struct ember_nl_msg *msg)
 {
-	return transact(nl, msg, NULL, NULL);
+	return ember_nl_ask(nl, msg, NULL, NULL);
 }
 
 static void family_attr(unsigned int type, const void *data, size_t len, void *arg)
@@ -269,7 +267,7 @@ static void family_reply(const struct nlmsghdr *hdr, void *arg)
 {
 	const uint8_t *attrs = (const uint8_t *)NLMSG_DATA(hdr) + GENL_HDRLEN;
 
-	for_each_attr(attrs, hdr->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), family_attr, arg);
+	ember_nl_each(attrs, hdr->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), family_attr, arg);
 }
 
 int ember_nl_open(struct ember_nl *nl)
@@ -289,7 +287,7 @@ int ember_nl_open(struct ember_nl *nl)
 	} else {
 		ember_nl_msg_init(&msg, GENL_ID_CTRL, NLM_F_ACK, CTRL_CMD_GETFAMILY);
 		ember_nl_put(&msg, CTRL_ATTR_FAMILY_NAME, EMBER_GENL_NAME, sizeof(EMBER_GENL_NAME));
-		err = transact(nl, &msg, family_reply, &nl->family);
+		err = ember_nl_ask(nl, &msg, family_reply, &nl->family);
 	}
 	if (err)
 		close(nl->fd);
@@ -378,7 +376,7 @@ static void info_reply(const struct nlmsghdr *hdr, void *arg)
 {
 	const uint8_t *attrs = (const uint8_t *)NLMSG_DATA(hdr) + GENL_HDRLEN;
 
-	for_each_attr(attrs, hdr->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), info_attr, arg);
+	ember_nl_each(attrs, hdr->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), info_attr, arg);
 }
 
 int ember_nl_get_info(struct ember_nl *nl, struct ember_nl_info *ret_info)
@@ -387,7 +385,7 @@ int ember_nl_get_info(struct ember_nl *nl, struct ember_nl_info *ret_info)
 
 	memset(ret_info, 0, sizeof(*ret_info));
 	ember_nl_msg_init(&msg, nl->family, NLM_F_ACK, EMBER_CMD_GET_INFO);
-	return transact(nl, &msg, info_reply, ret_info);
+	return ember_nl_ask(nl, &msg, info_reply, ret_info);
 }
 
 static void build_migrate(const struct ember_nl *nl, const struct ember_nl_job *job,
@@ -495,7 +493,7 @@ static void result_reply(const struct nlmsghdr *hdr, void *arg)
 
 	if (!result)
 		abort();
-	parse_job(hdr, result);
+	ember_nl_parse(hdr, result);
 	take_result(arg, result);
 	free(result);
 }
@@ -507,7 +505,7 @@ static int send_id(struct ember_nl *nl, uint8_t cmd, uint64_t id,
 
 	ember_nl_msg_init(&msg, nl->family, NLM_F_ACK, cmd);
 	ember_nl_put_u64(&msg, EMBER_A_ID, id);
-	return transact(nl, &msg, fn, arg);
+	return ember_nl_ask(nl, &msg, fn, arg);
 }
 
 int ember_nl_get_result(struct ember_nl *nl, struct ember_nl_job *job)
@@ -535,7 +533,7 @@ static void dump_reply(const struct nlmsghdr *hdr, void *arg)
 	struct dump *dump = arg;
 
 	if (dump->nr < dump->max)
-		parse_job(hdr, &dump->jobs[dump->nr++]);
+		ember_nl_parse(hdr, &dump->jobs[dump->nr++]);
 }
 
 /* Returns the number of open requests listed. */
@@ -546,7 +544,7 @@ int ember_nl_dump(struct ember_nl *nl, struct ember_nl_job *ret_jobs, unsigned i
 	int err;
 
 	ember_nl_msg_init(&msg, nl->family, NLM_F_DUMP, EMBER_CMD_GET_RESULT);
-	err = transact(nl, &msg, dump_reply, &dump);
+	err = ember_nl_ask(nl, &msg, dump_reply, &dump);
 	return err ? err : (int)dump.nr;
 }
 

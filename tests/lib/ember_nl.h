@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 #include <linux/ember.h>
+#include <linux/netlink.h>
 
 #define EMBER_NL_REGION_PAGES 512
 #define EMBER_NL_REGION_BYTES (2UL << 20)
@@ -124,6 +125,15 @@ void ember_nl_put_u32(struct ember_nl_msg *msg, uint16_t type, uint32_t value);
 void ember_nl_put_u64(struct ember_nl_msg *msg, uint16_t type, uint64_t value);
 size_t ember_nl_nest(struct ember_nl_msg *msg, uint16_t type);
 void ember_nl_nest_end(struct ember_nl_msg *msg, size_t nest);
+/* Sends, calls fn for every message of the answer, and returns the error of the acknowledgement. */
+int ember_nl_ask(struct ember_nl *nl, struct ember_nl_msg *msg,
+		 void (*fn)(const struct nlmsghdr *hdr, void *arg), void *arg);
+
+/* Reading of what the kernel sends. */
+typedef void (*ember_nl_attr_fn)(unsigned int type, const void *data, size_t len, void *arg);
+void ember_nl_each(const void *data, size_t len, ember_nl_attr_fn fn, void *arg);
+/* A RESULT or an answer of GET_RESULT. */
+void ember_nl_parse(const struct nlmsghdr *hdr, struct ember_nl_job *ret_job);
 /* Sends and returns the error of the acknowledgement. */
 int ember_nl_send(struct ember_nl *nl, struct ember_nl_msg *msg);
 
