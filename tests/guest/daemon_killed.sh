@@ -47,6 +47,7 @@ round() {
 	systemctl stop emberd
 	systemctl reset-failed emberd 2>/dev/null
 	soon has_ended || bad "round $1: $(nr_programs) programs, module references $(cat /sys/module/ember/refcnt)"
+	echo "round $1: $SECONDS s, $(nr_moved) pages migrated since boot"
 	kill -0 "$load" 2>/dev/null || bad "round $1: the load has ended"
 }
 

@@ -17,7 +17,7 @@
 #define EMBER_TESTS_SETTLED_H
 
 #define SETTLED_MAX_NODES 8
-#define SETTLED_BOUND_PAGES 256
+#define SETTLED_BOUND_PAGES 128
 
 struct settled {
 	long nr_pages[SETTLED_MAX_NODES];
