@@ -146,8 +146,9 @@ GUEST_PKGS := libbpf libnl-genl-3.0 liburing numa hiredis
 
 $(OBJ)/tests/guest/% $(OBJ)/tests/workload/%: LDLIBS = $(call pkg_libs,$(GUEST_PKGS)) -lpthread -lm
 
-# The daemon's own mover, run by a test.
-$(OBJ)/tests/guest/move_pages_floor: $(OBJ)/daemon/movepages.o $(OBJ)/daemon/topology.o
+# The daemon's own mover, run by tests.
+MOVEPAGES_TESTS := move_pages_floor migrate_races migrate_kinds
+$(MOVEPAGES_TESTS:%=$(OBJ)/tests/guest/%): $(OBJ)/daemon/movepages.o $(OBJ)/daemon/topology.o
 $(OBJ)/tests/guest/%: $(OBJ)/tests/guest/%.o $(LIB_TEST_SRC:%.c=$(OBJ)/%.o) $(if $(BPF_SRC),$(OBJ)/daemon/sample.o)
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@

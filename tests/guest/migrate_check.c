@@ -3,13 +3,9 @@
  * The checking program: its pages have known contents all the time, and it verifies
  * them all the time, while they move between two nodes.
  *
- * Each page says where it is, which generation of its contents this is, and ends in
- * a checksum; what it should say is kept elsewhere, so that an old copy of a page is
- * found as well as a damaged one. Writer threads verify a page, then write its next
- * generation. Atomic counters in the pages are increased by all threads; the sum of
- * the counters must be the sum of the increases, so a single lost update shows. A
- * mover thread moves random selections there and back, by the module and by
- * move_pages(2) in turns.
+ * Pages are images (tests/lib/image.h). Writer threads verify a page, then write its next
+ * generation, and increase counters. A mover thread moves random selections there and back, by the
+ *module and by move_pages(2) in turns.
  *
  *	migrate_check [--seconds N] [--pages N] [--writers N] [--min-moved N]
  *		      [--dma] [--break flip|drop]
@@ -34,20 +30,9 @@
 #include "tests/lib/area.h"
 #include "tests/lib/ember_nl.h"
 #include "tests/lib/expect.h"
+#include "tests/lib/image.h"
 
 #define MAX_WRITERS 8
-#define BODY_WORDS 507 /* page without the other fields of struct image */
-
-/* A page. */
-struct image {
-	uint64_t addr;
-	uint64_t generation;
-	uint64_t seed;
-	uint64_t body[BODY_WORDS];
-	uint64_t checksum; /* of all the above */
-	uint64_t counter;  /* not covered by it */
-};
-_Static_assert(sizeof(struct image) == PAGE_BYTES, "an image is a page");
 
 enum breakage {
 	BREAK_NOTHING,
@@ -64,77 +49,24 @@ static struct options {
 	enum breakage breakage;
 } options = {.seconds = 20, .nr_pages = 8192, .nr_writers = 2, .min_moved = 15000};
 
-/* What a page should say; locked while somebody reads or writes it. */
-struct truth {
-	uint64_t generation;
-	uint32_t lock;
-};
-
 static struct image *area;
 static struct truth *truths;
 static bool stop;
 static unsigned long nr_mismatches, nr_verified, nr_counted;
 static unsigned long nr_moved_module, nr_moved_syscall, nr_to_node[2];
 
-static uint64_t mix(uint64_t x)
+static uint64_t place_of(const struct image *image)
 {
-	x = (x ^ (x >> 31)) * 0x9e3779b97f4a7c15ULL;
-	return x ^ (x >> 29);
-}
-
-static uint64_t next_random(uint64_t *state)
-{
-	*state += 0x9e3779b97f4a7c15ULL;
-	return mix(*state);
-}
-
-static uint64_t checksum(const struct image *image)
-{
-	const uint64_t *words = (const uint64_t *)image;
-	uint64_t sum = 0;
-
-	for (size_t i = 0; i < 3 + BODY_WORDS; i++)
-		sum = (sum << 1 | sum >> 63) ^ words[i];
-	return sum;
-}
-
-static void write_image(struct image *image, uint64_t generation)
-{
-	image->addr = (uint64_t)(uintptr_t)image;
-	image->generation = generation;
-	image->seed = mix(image->addr ^ generation);
-	for (size_t i = 0; i < BODY_WORDS; i++)
-		image->body[i] = image->seed + i;
-	image->checksum = checksum(image);
-}
-
-static void report(const struct image *image, uint64_t generation)
-{
-	if (__atomic_fetch_add(&nr_mismatches, 1, __ATOMIC_RELAXED) < 10)
-		printf("mismatch: page %p says address %#lx, generation %lu (want %lu), checksum "
-		       "%s\n",
-		       (const void *)image, (unsigned long)image->addr,
-		       (unsigned long)image->generation, (unsigned long)generation,
-		       image->checksum == checksum(image) ? "good" : "bad");
+	return (uint64_t)(uintptr_t)image;
 }
 
 static void verify(const struct image *image, uint64_t generation)
 {
 	__atomic_fetch_add(&nr_verified, 1, __ATOMIC_RELAXED);
-	if (image->addr != (uint64_t)(uintptr_t)image || image->generation != generation ||
-	    image->seed != mix(image->addr ^ generation) || image->checksum != checksum(image))
-		report(image, generation);
-}
-
-static void lock(size_t page)
-{
-	while (__atomic_exchange_n(&truths[page].lock, 1, __ATOMIC_ACQUIRE))
-		sched_yield();
-}
-
-static void unlock(size_t page)
-{
-	__atomic_store_n(&truths[page].lock, 0, __ATOMIC_RELEASE);
+	if (image_is(image, place_of(image), generation))
+		return;
+	if (__atomic_fetch_add(&nr_mismatches, 1, __ATOMIC_RELAXED) < 10)
+		image_print(image, place_of(image), generation);
 }
 
 static bool stopped(void)
@@ -149,18 +81,18 @@ static void *writer(void *arg)
 	size_t next = 0, page;
 
 	while (!stopped()) {
-		page = next_random(&random) % options.nr_pages;
-		lock(page);
+		page = random_next(&random) % options.nr_pages;
+		truth_lock(&truths[page]);
 		verify(&area[page], truths[page].generation);
-		write_image(&area[page], ++truths[page].generation);
-		unlock(page);
+		image_write(&area[page], place_of(&area[page]), ++truths[page].generation);
+		truth_unlock(&truths[page]);
 
 		page = next++ % options.nr_pages;
-		lock(page);
+		truth_lock(&truths[page]);
 		verify(&area[page], truths[page].generation);
-		unlock(page);
+		truth_unlock(&truths[page]);
 
-		page = next_random(&random) % options.nr_pages;
+		page = random_next(&random) % options.nr_pages;
 		__atomic_fetch_add(&area[page].counter, 1, __ATOMIC_RELAXED);
 		__atomic_fetch_add(&nr_counted, 1, __ATOMIC_RELAXED);
 	}
@@ -169,9 +101,10 @@ static void *writer(void *arg)
 
 static void flip(uint64_t *random)
 {
-	size_t page = next_random(random) % options.nr_pages;
+	size_t page = random_next(random) % options.nr_pages;
 
-	__atomic_fetch_xor(&area[page].body[next_random(random) % BODY_WORDS], 1, __ATOMIC_RELAXED);
+	__atomic_fetch_xor(&area[page].body[random_next(random) % IMAGE_BODY_WORDS], 1,
+			   __ATOMIC_RELAXED);
 }
 
 /* A move as one would write it who forgets the writers. */
@@ -232,11 +165,11 @@ static void move_by_syscall(const uint8_t *mask, int node)
 /* Dense, every second, or a random eighth: runs of all lengths. */
 static void choose(uint8_t *mask, uint64_t *random)
 {
-	unsigned int kind = next_random(random) % 3;
+	unsigned int kind = random_next(random) % 3;
 
 	for (size_t page = 0; page < options.nr_pages; page++)
 		mask[page] = kind == 0 || (kind == 1 && page % 2) ||
-			     (kind == 2 && next_random(random) % 8 == 0);
+			     (kind == 2 && random_next(random) % 8 == 0);
 }
 
 static void *mover(void *arg)
@@ -268,15 +201,6 @@ static void *mover(void *arg)
 	ember_nl_close(&nl);
 	free(mask);
 	return NULL;
-}
-
-static unsigned long sum_counters(void)
-{
-	unsigned long sum = 0;
-
-	for (size_t page = 0; page < options.nr_pages; page++)
-		sum += area[page].counter;
-	return sum;
 }
 
 static enum breakage parse_breakage(const char *text)
@@ -328,7 +252,7 @@ static void prepare(void)
 	if (!truths)
 		fail("out of memory");
 	for (size_t page = 0; page < options.nr_pages; page++)
-		write_image(&area[page], 0);
+		image_write(&area[page], place_of(&area[page]), 0);
 }
 
 static void run(void)
@@ -354,7 +278,7 @@ int main(int argc, char **argv)
 	parse_options(argc, argv);
 	prepare();
 	run();
-	counted = sum_counters();
+	counted = image_sum(area, options.nr_pages);
 	printf("moved by the module %lu (to node 0: %lu, to node 1: %lu), by move_pages(2) %lu; "
 	       "verified %lu pages; counted %lu\n",
 	       nr_moved_module, nr_to_node[0], nr_to_node[1], nr_moved_syscall, nr_verified,

@@ -75,20 +75,35 @@ static int read_u32(int leader_offset, int offset, uint32_t *ret_value)
 	return err;
 }
 
-int ember_nl_self(struct ember_identity *ret_identity)
-{
-	struct btf *btf = btf__load_vmlinux_btf();
-	int leader, start, exec_id, err;
-	uint32_t low, high, exec;
+/* Looked up once: it takes long, and a child that is forked later knows them already. */
+static int leader, start, exec_id;
 
+static int find_fields(void)
+{
+	struct btf *btf;
+
+	if (leader)
+		return 0;
+	btf = btf__load_vmlinux_btf();
 	if (!btf)
 		return -errno;
 	leader = field_offset(btf, "group_leader");
 	start = field_offset(btf, "start_boottime");
 	exec_id = field_offset(btf, "self_exec_id");
 	btf__free(btf);
-	if (leader < 0 || start < 0 || exec_id < 0)
-		return -ENOENT;
+	if (leader > 0 && start > 0 && exec_id > 0)
+		return 0;
+	leader = 0;
+	return -ENOENT;
+}
+
+int ember_nl_self(struct ember_identity *ret_identity)
+{
+	uint32_t low, high, exec;
+	int err = find_fields();
+
+	if (err)
+		return err;
 	err = read_u32(leader, start, &low);
 	if (!err)
 		err = read_u32(leader, start + 4, &high);
