@@ -156,6 +156,9 @@ static void do_region(struct crew *crew, struct ember_batch *batch, struct ember
 		fill_region(region, err);
 		return;
 	}
+	/* To be left out of every cpuset is what makes such a node. */
+	if (crew->req->flags & EMBER_MIGRATE_RESTRICTED)
+		nodes_setall(respect.cpuset);
 	atomic_add(ember_migrate_region(batch, crew->mm, region, &respect), &crew->nr_moved);
 	mmap_read_unlock(crew->mm);
 }

@@ -100,9 +100,14 @@ bool ember_respect_is_bound(const struct vm_area_struct *vma)
 	return binds(vma->vm_policy) || (vma->vm_file && file_has_policies(vma->vm_file));
 }
 
-/* Bit i: node i suits all threads, where an area has no policy of its own. */
-u64 ember_respect_nodes(const struct ember_respect *respect)
+/* Bit i: node i suits the policies of all threads, for areas that have none of their own. */
+u32 ember_respect_policy_nodes(const struct ember_respect *respect)
 {
-	return nodes_addr(respect->cpuset)[0] & nodes_addr(respect->policy)[0] &
-	       (BIT_ULL(EMBER_MEM_UNKNOWN) - 1);
+	return nodes_addr(respect->policy)[0] & (BIT_ULL(EMBER_MEM_UNKNOWN) - 1);
+}
+
+/* The same, and their cpusets. */
+u32 ember_respect_nodes(const struct ember_respect *respect)
+{
+	return nodes_addr(respect->cpuset)[0] & ember_respect_policy_nodes(respect);
 }
