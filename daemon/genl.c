@@ -389,6 +389,8 @@ static int put_region(struct nl_msg *msg, const struct ember_move_region *region
 int ember_genl_migrate(struct ember_genl *genl, uint64_t id, const struct ember_move *move,
 		       const struct ember_move_region *regions)
 {
+	uint32_t flags = (move->why == EMBER_WHY_MAKE_ROOM ? EMBER_MIGRATE_EXCHANGE : 0) |
+			 (move->restricted ? EMBER_MIGRATE_RESTRICTED : 0);
 	struct nl_msg *msg;
 	int r;
 
@@ -400,8 +402,8 @@ int ember_genl_migrate(struct ember_genl *genl, uint64_t id, const struct ember_
 	r = nla_put_u64(msg, EMBER_A_ID, id) < 0 ? -ENOMEM : put_target(msg, &move->id);
 	if (!r)
 		r = put_dest(msg, move->dest);
-	if (!r && move->why == EMBER_WHY_MAKE_ROOM)
-		r = nla_put_u32(msg, EMBER_A_FLAGS, EMBER_MIGRATE_EXCHANGE);
+	if (!r && flags)
+		r = nla_put_u32(msg, EMBER_A_FLAGS, flags);
 	for (uint32_t i = 0; !r && i < move->nr_regions; i++)
 		r = put_region(msg, &regions[i]);
 	if (r < 0) {

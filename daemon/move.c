@@ -20,6 +20,7 @@
 
 static int collect_plan_procs(struct ember_engine *e)
 {
+	uint16_t restricted = ember_policy_restricted(e->policy, &e->topo);
 	struct ember_process *process;
 	uint32_t nr = 0;
 
@@ -37,7 +38,7 @@ static int collect_plan_procs(struct ember_engine *e)
 		    .regions = &process->regions,
 		    .owner = process->facts.uid,
 		    .weight = process->weight,
-		    .allowed = process->nodes,
+		    .allowed = ember_process_allowed(process, restricted),
 		    .home = process->home,
 		    .frozen = process->untrackable,
 		    .frozen_why = EMBER_WHY_NOT_IGNORED,
@@ -78,6 +79,8 @@ static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 
 	*limits = (struct ember_plan_limits){.max_regions_per_move = REGIONS_PER_MOVE,
 					     .max_pages_per_move = PAGES_PER_MOVE,
+					     .restricted_nodes =
+						 ember_policy_restricted(e->policy, &e->topo),
 					     .calibration = &e->calibration,
 					     .seed = e->config.seed,
 					     .alive = alive,

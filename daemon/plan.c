@@ -210,12 +210,14 @@ static void prepare_classes(struct ember_plan_work *w, const struct ember_topolo
 		}
 }
 
-/* Pages that could never come to the fastest tier: all of it is outside their cpuset. */
+/* Pages that could never come to the fastest tier: all of it is closed to them. */
 static void count_not_allowed(struct ember_plan *plan, const struct ember_topology *topo)
 {
 	const struct ember_plan_work *w = plan->work;
 
 	for (unsigned int c = 0; c < w->survey.nr_classes; c++) {
+		bool withheld = w->survey.classes[c].withheld & topo->tiers[0].nodes;
+
 		if (w->near[0][c])
 			continue;
 		for (uint16_t mems = topo->memory_nodes & ~topo->tiers[0].nodes; mems;
@@ -224,7 +226,9 @@ static void count_not_allowed(struct ember_plan *plan, const struct ember_topolo
 			    w->survey.counts[__builtin_ctz(mems)][c];
 
 			for (unsigned int r = 0; counts && r < EMBER_RANKS; r++)
-				plan->nr_why_not[EMBER_WHY_NOT_NOT_ALLOWED] += counts->pages[r];
+				plan->nr_why_not[withheld ? EMBER_WHY_NOT_MODULE_ONLY
+							  : EMBER_WHY_NOT_NOT_ALLOWED] +=
+				    counts->pages[r];
 		}
 	}
 }
@@ -354,8 +358,7 @@ static void eligible(const struct exchange_ctx *x, const struct picker *p, uint3
 		     const struct ember_region *r, const struct ember_region_span *span,
 		     uint64_t ret[EMBER_PLANE_WORDS])
 {
-	uint16_t mems = p->direction == EMBER_PROMOTE ? x->from_mems[x->w->survey.class_of[proc]]
-						      : 1U << x->node;
+	uint16_t mems = p->direction == EMBER_PROMOTE ? x->from_mems[span->class] : 1U << x->node;
 	uint64_t mask[EMBER_PLANE_WORDS];
 
 	memset(ret, 0, sizeof(mask));
@@ -364,7 +367,7 @@ static void eligible(const struct exchange_ctx *x, const struct picker *p, uint3
 		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
 			ret[w] |= mask[w];
 	}
-	ember_survey_left_out(&x->w->survey, proc, x->procs[proc].owner, r, mask);
+	ember_survey_left_out(&x->w->survey, proc, x->procs[proc].owner, r, span, mask);
 	for (uint32_t i = span->first_item; i; i = x->w->items[i - 1].next)
 		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
 			mask[w] |= x->w->items[i - 1].region.pages[w];
@@ -379,44 +382,42 @@ static uint8_t page_rank(const struct exchange_ctx *x, const struct ember_region
 }
 
 /* The rank of a level in this exchange. */
-static uint8_t level_rank(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+static uint8_t level_rank(const struct exchange_ctx *x, const struct picker *p,
 			  const struct ember_region_span *span, uint8_t level)
 {
 	uint8_t rank = ember_survey_rank(&x->w->survey, span, level);
 
 	if (p->direction == EMBER_PROMOTE)
 		return rank;
-	return victim_rank(x, x->w->survey.class_of[proc], rank);
+	return victim_rank(x, span->class, rank);
 }
 
-static uint8_t exchange_rank(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+static uint8_t exchange_rank(const struct exchange_ctx *x, const struct picker *p,
 			     const struct ember_region *r, const struct ember_region_span *span,
 			     unsigned int page)
 {
-	return level_rank(x, p, proc, span, ember_region_page_level(r, page));
+	return level_rank(x, p, span, ember_region_page_level(r, page));
 }
 
-static bool level_passes(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+static bool level_passes(const struct exchange_ctx *x, const struct picker *p,
 			 const struct ember_region_span *span, uint8_t level)
 {
 	if (p->direction == EMBER_PROMOTE && ember_survey_too_cold(&x->w->survey, span, level))
 		return false;
-	return passes_cut(p, level_rank(x, p, proc, span, level));
+	return passes_cut(p, level_rank(x, p, span, level));
 }
 
 /* Worked out once for regions alike: nearly all of a process. */
-static const bool *passing_levels(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
+static const bool *passing_levels(const struct exchange_ctx *x, struct picker *p,
 				  const struct ember_region_span *span)
 {
-	uint8_t class = x->w->survey.class_of[proc];
-
-	if (p->passing_known && p->passing_class == class && p->passing_base == span->base &&
+	if (p->passing_known && p->passing_class == span->class && p->passing_base == span->base &&
 	    p->passing_size == span->size)
 		return p->passing;
 	for (unsigned int level = 0; level < EMBER_LEVELS; level++)
-		p->passing[level] = level_passes(x, p, proc, span, level);
+		p->passing[level] = level_passes(x, p, span, level);
 	p->passing_known = true;
-	p->passing_class = class;
+	p->passing_class = span->class;
 	p->passing_base = span->base;
 	p->passing_size = span->size;
 	return p->passing;
@@ -455,7 +456,7 @@ static void pick_huge(const struct exchange_ctx *x, struct picker *p, uint32_t p
 		      const struct ember_region *r, const struct ember_region_span *span,
 		      uint64_t mask[EMBER_PLANE_WORDS])
 {
-	uint8_t rank = exchange_rank(x, p, proc, r, span, 0);
+	uint8_t rank = exchange_rank(x, p, r, span, 0);
 	uint64_t shared[EMBER_PLANE_WORDS];
 
 	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
@@ -474,7 +475,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 {
 	uint64_t shared[EMBER_PLANE_WORDS];
 
-	narrow_to_passing(r, passing_levels(x, p, proc, span), mask);
+	narrow_to_passing(r, passing_levels(x, p, span), mask);
 	if (r->order == EMBER_ORDER_PMD) {
 		pick_huge(x, p, proc, r, span, mask);
 		return;
@@ -483,7 +484,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
-			uint8_t rank = exchange_rank(x, p, proc, r, span, page);
+			uint8_t rank = exchange_rank(x, p, r, span, page);
 
 			if (has_place(p, rank, 1) &&
 			    !held_back(x, p, page_addr(r, page), proc, rank, 1,
@@ -494,10 +495,10 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 		}
 }
 
-static bool worth_a_look(const struct exchange_ctx *x, const struct picker *p, uint32_t proc,
+static bool worth_a_look(const struct exchange_ctx *x, const struct picker *p,
 			 const struct ember_region_span *span)
 {
-	uint8_t class = x->w->survey.class_of[proc];
+	uint8_t class = span->class;
 	bool up = p->direction == EMBER_PROMOTE;
 	uint8_t best;
 
@@ -509,17 +510,15 @@ static bool worth_a_look(const struct exchange_ctx *x, const struct picker *p, u
 }
 
 /* Take @mask of @r out of the counts, so that slower tiers do not plan it again. */
-static void uncount(struct exchange_ctx *x, uint32_t proc, const struct ember_region *r,
+static void uncount(struct exchange_ctx *x, const struct ember_region *r,
 		    const struct ember_region_span *span, const uint64_t mask[EMBER_PLANE_WORDS])
 {
-	uint8_t class = x->w->survey.class_of[proc];
-
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = mask[w]; bits; bits &= bits - 1) {
 			unsigned int page = w * 64 + __builtin_ctzll(bits);
 			uint8_t mem = ember_region_page_mem(r, page);
 
-			struct ember_counts *counts = x->w->survey.counts[mem][class];
+			struct ember_counts *counts = x->w->survey.counts[mem][span->class];
 			uint8_t rank = page_rank(x, r, span, page);
 
 			counts->pages[rank]--;
@@ -590,10 +589,10 @@ static void keep_first(uint64_t mask[EMBER_PLANE_WORDS], unsigned int n)
 }
 
 /* Where all of @mask may go, or a part of it, to which it is narrowed: a huge page stays whole. */
-static uint8_t demote_to(struct exchange_ctx *x, uint32_t proc, const struct ember_region *r,
+static uint8_t demote_to(struct exchange_ctx *x, uint8_t class, const struct ember_region *r,
 			 uint64_t mask[EMBER_PLANE_WORDS])
 {
-	uint8_t class = x->w->survey.class_of[proc], dest;
+	uint8_t dest;
 	unsigned int n = weight(mask);
 
 	dest = node_below_for(x, class, n);
@@ -618,7 +617,7 @@ static uint8_t demote_to(struct exchange_ctx *x, uint32_t proc, const struct emb
 static void split_by_mover(const struct ember_region *r, const uint64_t mask[EMBER_PLANE_WORDS],
 			   uint64_t ret[EMBER_NR_MOVERS][EMBER_PLANE_WORDS])
 {
-	bool plain = r->kind == EMBER_KIND_ANON && r->order == EMBER_ORDER_BASE;
+	bool plain = ember_survey_is_plain(r);
 	uint64_t shared[EMBER_PLANE_WORDS];
 
 	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
@@ -719,19 +718,19 @@ static int64_t name_pages(struct exchange_ctx *x, struct picker *p)
 			uint8_t dest = x->node;
 			int err;
 
-			if (!worth_a_look(x, p, proc, &span[i]))
+			if (!worth_a_look(x, p, &span[i]))
 				continue;
 			eligible(x, p, proc, r, &span[i], mask);
 			pick(x, p, proc, r, &span[i], mask);
 			if (!weight(mask))
 				continue;
 			if (p->direction == EMBER_DEMOTE)
-				dest = demote_to(x, proc, r, mask);
+				dest = demote_to(x, span[i].class, r, mask);
 			if (dest == EMBER_NO_NODE)
 				continue;
 			if (p->direction == EMBER_PROMOTE)
 				leave_room(x, r, mask, 1);
-			uncount(x, proc, r, &span[i], mask);
+			uncount(x, r, &span[i], mask);
 			err = add_items(x, p, proc, r, &span[i], dest, mask);
 			if (err < 0)
 				return err;
@@ -758,7 +757,7 @@ static uint64_t count_held_back(struct exchange_ctx *x, enum ember_direction dir
 		for (uint32_t i = 0; i < rs->nr && p.left; i++) {
 			uint64_t mask[EMBER_PLANE_WORDS];
 
-			if (!worth_a_look(x, &p, proc, &span[i]))
+			if (!worth_a_look(x, &p, &span[i]))
 				continue;
 			eligible(x, &p, proc, &rs->regions[i], &span[i], mask);
 			pick(x, &p, proc, &rs->regions[i], &span[i], mask);
@@ -1044,7 +1043,7 @@ static bool joins(const struct ember_plan *plan, const struct item *item,
 }
 
 static int start_move(struct ember_plan *plan, const struct ember_plan_proc *procs,
-		      const struct item *item)
+		      const struct ember_plan_limits *limits, const struct item *item)
 {
 	int err = grow(&plan->moves, plan->nr_moves, &plan->nr_moves_alloc, sizeof(*plan->moves));
 
@@ -1058,6 +1057,7 @@ static int start_move(struct ember_plan *plan, const struct ember_plan_proc *pro
 	    .direction = item->direction,
 	    .mover = item->mover,
 	    .why = item->why,
+	    .restricted = limits->restricted_nodes & 1U << item->dest,
 	};
 	return 0;
 }
@@ -1077,7 +1077,7 @@ static int bundle(struct ember_plan *plan, const struct ember_plan_proc *procs,
 		if (!item->region.nr_pages)
 			continue;
 		if (!joins(plan, item, limits)) {
-			err = start_move(plan, procs, item);
+			err = start_move(plan, procs, limits, item);
 			if (err < 0)
 				return err;
 		}
@@ -1139,8 +1139,7 @@ static int make(struct ember_plan *plan, const struct ember_topology *topo,
 				 .plan = plan,
 				 .w = plan->work,
 				 .plan_limits = limits};
-	int err = ember_survey_take(&plan->work->survey, plan, topo, procs, nr_procs,
-				    limits->calibration, limits->seed);
+	int err = ember_survey_take(&plan->work->survey, plan, topo, procs, nr_procs, limits);
 
 	if (err < 0)
 		return err;

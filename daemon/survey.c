@@ -46,16 +46,19 @@ static int bias_of(uint32_t weight)
 	return bias > 40 ? 40 : bias;
 }
 
-static int class_of(struct ember_survey *s, const struct ember_plan_proc *proc)
+static int class_of(struct ember_survey *s, const struct ember_plan_proc *proc, uint16_t withheld)
 {
+	uint16_t allowed = proc->allowed & ~withheld;
 	unsigned int c;
 
 	for (c = 0; c < s->nr_classes; c++)
-		if (s->classes[c].home == proc->home && s->classes[c].allowed == proc->allowed)
+		if (s->classes[c].home == proc->home && s->classes[c].allowed == allowed &&
+		    s->classes[c].withheld == withheld)
 			return c;
 	if (c == EMBER_MAX_CLASSES)
 		return -1;
-	s->classes[c] = (struct ember_class){.home = proc->home, .allowed = proc->allowed};
+	s->classes[c] =
+	    (struct ember_class){.home = proc->home, .allowed = allowed, .withheld = withheld};
 	return s->nr_classes++;
 }
 
@@ -68,6 +71,11 @@ static bool stays_when_shared(const struct ember_region *r)
 static bool has_shared(const struct ember_region *r)
 {
 	return r->plane_mask & (1U << EMBER_PLANE_SHARED);
+}
+
+bool ember_survey_is_plain(const struct ember_region *r)
+{
+	return r->kind == EMBER_KIND_ANON && r->order == EMBER_ORDER_BASE;
 }
 
 uint64_t ember_survey_hash(uint64_t seed, uint32_t owner, uint64_t addr)
@@ -164,8 +172,18 @@ static void shared_elsewhere(const struct ember_survey *s, uint32_t proc, uint32
 		ret[w] &= theirs[w];
 }
 
+/*
+ * The module takes no shared pages, and a region is planned as one: where others of its pages may
+ * go to a restricted node its shared ones stay.
+ */
+static bool stays_for_module(const struct ember_survey *s, const struct ember_region_span *span)
+{
+	return span->class < s->nr_classes && s->classes[span->class].allowed & s->restricted_nodes;
+}
+
 enum ember_why_not ember_survey_left_out(const struct ember_survey *s, uint32_t proc,
 					 uint32_t owner, const struct ember_region *r,
+					 const struct ember_region_span *span,
 					 uint64_t ret[EMBER_PLANE_WORDS])
 {
 	memset(ret, 0, EMBER_PLANE_WORDS * sizeof(*ret));
@@ -174,6 +192,8 @@ enum ember_why_not ember_survey_left_out(const struct ember_survey *s, uint32_t 
 	ember_region_plane(r, EMBER_PLANE_SHARED, ret);
 	if (stays_when_shared(r))
 		return EMBER_WHY_NOT_SHARED_FILE;
+	if (stays_for_module(s, span))
+		return EMBER_WHY_NOT_MODULE_ONLY;
 	shared_elsewhere(s, proc, owner, r, ret);
 	return EMBER_WHY_NOT_SHARED_ELSEWHERE;
 }
@@ -316,7 +336,7 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 		      uint32_t proc, const struct ember_region *r, struct ember_region_span *span)
 {
 	bool huge = r->order == EMBER_ORDER_PMD;
-	int class = s->class_of[proc] == UINT8_MAX ? -1 : s->class_of[proc];
+	int class = ember_survey_is_plain(r) ? s->class_plain : s->class_other;
 	uint64_t left_out[EMBER_PLANE_WORDS];
 	enum ember_why_not why_left_out;
 	int err = 0;
@@ -324,8 +344,9 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 	*span = (struct ember_region_span){.rank_min = EMBER_RANKS - 1};
 	span->base = (huge ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE) + s->bias;
 	span->size = huge ? EMBER_PAGE_HUGE : EMBER_PAGE_BASE;
+	span->class = class < 0 ? UINT8_MAX : class;
 	span->why_not = region_why_not(&procs[proc], class, r);
-	why_left_out = ember_survey_left_out(s, proc, procs[proc].owner, r, left_out);
+	why_left_out = ember_survey_left_out(s, proc, procs[proc].owner, r, span, left_out);
 	for (uint16_t mems = ember_region_mems(r); mems && !err; mems &= mems - 1)
 		err = add_part(s, plan, topo, class, __builtin_ctz(mems), r, span, left_out,
 			       why_left_out);
@@ -345,14 +366,6 @@ static int reserve(struct ember_survey *s, const struct ember_plan_proc *procs, 
 		if (!s->spans)
 			return -ENOMEM;
 		s->nr_spans_alloc = nr + nr / 4;
-	}
-	if (nr_procs > s->nr_class_of_alloc) {
-		free(s->class_of);
-		s->nr_class_of_alloc = 0;
-		s->class_of = malloc(nr_procs + nr_procs / 4);
-		if (!s->class_of)
-			return -ENOMEM;
-		s->nr_class_of_alloc = nr_procs + nr_procs / 4;
 	}
 	s->nr_spans = nr;
 	return 0;
@@ -382,9 +395,19 @@ static void set_worth(struct ember_survey *s, const struct ember_calibration *ca
 			s->worth[size][level] = level;
 }
 
+/* move_pages(2) keeps to cpusets, which leave restricted nodes out. */
+static void set_classes(struct ember_survey *s, const struct ember_plan_proc *proc)
+{
+	s->class_plain = s->class_other = -1;
+	if (proc->frozen)
+		return;
+	s->class_plain = class_of(s, proc, 0);
+	s->class_other = class_of(s, proc, proc->allowed & s->restricted_nodes);
+}
+
 int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
-		      size_t nr_procs, const struct ember_calibration *calibration, uint64_t seed)
+		      size_t nr_procs, const struct ember_plan_limits *limits)
 {
 	struct ember_region_span *span;
 	int err = reserve(s, procs, nr_procs);
@@ -392,17 +415,17 @@ int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 	if (err < 0)
 		return err;
 	reset(s);
-	s->seed = seed;
-	set_worth(s, calibration);
+	s->seed = limits->seed;
+	s->restricted_nodes = limits->restricted_nodes;
+	set_worth(s, limits->calibration);
 	err = note_all_shared(s, procs, nr_procs);
 	if (err < 0)
 		return err;
 	span = s->spans;
 	for (size_t p = 0; p < nr_procs; p++) {
 		struct ember_regions *rs = procs[p].regions;
-		int class = procs[p].frozen ? -1 : class_of(s, &procs[p]);
 
-		s->class_of[p] = class < 0 ? UINT8_MAX : class;
+		set_classes(s, &procs[p]);
 		s->bias = bias_of(procs[p].weight);
 		for (uint32_t i = 0; i < rs->nr; i++) {
 			err = add_region(s, plan, topo, procs, p, &rs->regions[i], span++);
@@ -419,7 +442,6 @@ void ember_survey_free(struct ember_survey *s)
 		for (unsigned int c = 0; c < EMBER_MAX_CLASSES; c++)
 			free(s->counts[m][c]);
 	free(s->spans);
-	free(s->class_of);
 	free(s->shared);
 	*s = (struct ember_survey){0};
 }

@@ -10,7 +10,7 @@
 #include "gain.h"
 #include "plan.h"
 
-/* Processes that may use the same nodes at the same distance are planned together. */
+/* Pages that may use the same nodes at the same distance are planned together. */
 #define EMBER_MAX_CLASSES 64
 
 /* Information, in sixteenths, from which on the pages of a region count as known. */
@@ -25,6 +25,7 @@
 
 struct ember_class {
 	uint16_t allowed;
+	uint16_t withheld; /* would be allowed, but its pages cannot be placed there */
 	uint8_t home;
 };
 
@@ -42,6 +43,7 @@ struct ember_region_span {
 	uint8_t why_not; /* not movable as a whole: enum ember_why_not, else EMBER_NR_WHY_NOT */
 	uint8_t base;    /* rank of level 0 */
 	uint8_t size;    /* enum ember_page_size */
+	uint8_t class;   /* UINT8_MAX: none was left */
 };
 
 struct ember_survey {
@@ -51,14 +53,15 @@ struct ember_survey {
 	struct ember_counts *counts[EMBER_MAX_NODES][EMBER_MAX_CLASSES]; /* NULL: no pages */
 	uint64_t all[EMBER_RANKS]; /* every page that is known, at its rank */
 	int bias;                  /* of the process under way */
+	uint16_t restricted_nodes; /* only the module goes there */
+	int class_plain;           /* of its regions that the module can move, -1: none was left */
+	int class_other;           /* of its other regions */
 	uint64_t nr_huge;          /* of them, pages of huge regions */
 	uint64_t nr_doubtful;      /* of them, pages of which little is known yet */
 	uint64_t nr_pages;
 	struct ember_region_span *spans; /* of all processes, one after the other */
 	size_t nr_spans;
 	size_t nr_spans_alloc;
-	uint8_t *class_of; /* of each process */
-	size_t nr_class_of_alloc;
 	struct ember_shared_seen *shared; /* hash: regions that shared pages are counted with */
 	uint64_t seed;                    /* of that hash */
 	size_t nr_shared;
@@ -80,10 +83,13 @@ bool ember_survey_too_cold(const struct ember_survey *s, const struct ember_regi
 uint8_t ember_survey_rank(const struct ember_survey *s, const struct ember_region_span *span,
 			  uint8_t level);
 
+/* The module moves its pages, but for those that other processes map too. */
+bool ember_survey_is_plain(const struct ember_region *r);
+
 /* Sum up everything. Fills @plan's nr_on_tier and the nr_why_not that concern whole regions. */
 int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 		      const struct ember_topology *topo, const struct ember_plan_proc *procs,
-		      size_t nr_procs, const struct ember_calibration *calibration, uint64_t seed);
+		      size_t nr_procs, const struct ember_plan_limits *limits);
 void ember_survey_free(struct ember_survey *s);
 
 /*
@@ -94,10 +100,11 @@ uint64_t ember_survey_hash(uint64_t seed, uint32_t owner, uint64_t addr);
 
 /*
  * Shared pages of @r that are not planned here, and why: another process of the same @owner is
- * counted with them, or they are of a file.
+ * counted with them, they are of a file, or only the module may move what lies beside them.
  */
 enum ember_why_not ember_survey_left_out(const struct ember_survey *s, uint32_t proc,
 					 uint32_t owner, const struct ember_region *r,
+					 const struct ember_region_span *span,
 					 uint64_t ret[EMBER_PLANE_WORDS]);
 
 #endif
