@@ -102,7 +102,8 @@ $(OBJ)/ember-helper: $(HELPER_SRC:%.c=$(OBJ)/%.o)
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(call pkg_libs,$(HELPER_PKGS)) -o $@
 
-$(OBJ)/emberctl: $(CTL_SRC:%.c=$(OBJ)/%.o)
+# Of the daemon, what makes names safe to print.
+$(OBJ)/emberctl: $(CTL_SRC:%.c=$(OBJ)/%.o) $(OBJ)/daemon/escape.o
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(call pkg_libs,$(CTL_PKGS)) -o $@
 
@@ -193,7 +194,7 @@ install-tests: tests
 # daemon: all but main() and what needs the kernel at link time (the skeleton).
 DAEMON_KERNEL_SRC := $(addprefix daemon/,main.c daemon.c sample.c engine.c follow.c scan.c move.c report.c)
 UNIT_DAEMON_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(DAEMON_KERNEL_SRC),$(DAEMON_SRC)))
-UNIT_CTL_OBJ      := $(patsubst %.c,$(OBJ)/%.o,$(filter-out ctl/main.c,$(CTL_SRC)))
+UNIT_CTL_OBJ      := $(patsubst %.c,$(OBJ)/%.o,$(filter-out ctl/main.c,$(CTL_SRC))) $(OBJ)/daemon/escape.o
 UNIT_HELPER_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out helper/main.c,$(HELPER_SRC)))
 UNIT_TIERSCOPE_OBJ :=  # these tests include the source that they test
 UNIT_WORKLOAD_OBJ :=  # the same

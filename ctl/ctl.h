@@ -8,10 +8,13 @@ enum ctl_exit {
 	CTL_OK = 0,
 	CTL_ERROR = 1,
 	CTL_USAGE = 2,
+	CTL_NOT_KEPT = 1, /* check-node: this is an answer */
 	CTL_NOT_RUNNING = 3,
+	CTL_UNKNOWN = 4, /* check-node: there is no answer */
 };
 
 /* Subcommands: argv[0] is the command's name. They return an exit status. */
 int ctl_status(int argc, char **argv);
+int ctl_check_node(int argc, char **argv);
 
 #endif

@@ -3,10 +3,15 @@
 _emberctl() {
 	local cur=${COMP_WORDS[COMP_CWORD]}
 	if [ "$COMP_CWORD" = 1 ]; then
-		mapfile -t COMPREPLY < <(compgen -W 'status version help' -- "$cur")
+		mapfile -t COMPREPLY < <(compgen -W 'status check-node version help' -- "$cur")
 		return
 	fi
-	[ "${COMP_WORDS[1]}" = status ] || return
+	local options
+	case ${COMP_WORDS[1]} in
+	status) options='--json --watch --watch= --areas --socket= --help' ;;
+	check-node) options='--json --socket= --help' ;;
+	*) return ;;
+	esac
 	# bash takes "=" for a word of its own
 	if [ "$cur" = = ] || [ "${COMP_WORDS[COMP_CWORD - 1]}" = = ]; then
 		case "${COMP_WORDS[*]:1:COMP_CWORD}" in
@@ -14,7 +19,7 @@ _emberctl() {
 		esac
 		return
 	fi
-	mapfile -t COMPREPLY < <(compgen -W '--json --watch --watch= --areas --socket= --help' -- "$cur")
+	mapfile -t COMPREPLY < <(compgen -W "$options" -- "$cur")
 	[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
 }
 complete -F _emberctl emberctl

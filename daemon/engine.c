@@ -76,10 +76,23 @@ static struct ember_cadence_params cadence_params(const struct ember_engine *e)
 					     .cpu_budget_bp = e->policy->global.cpu_budget_bp};
 }
 
+static void tell_unrestrictable(const struct ember_engine *e)
+{
+	uint16_t vain = e->policy->restricted_nodes & ~ember_policy_restricted(e->policy, &e->topo);
+
+	for (; vain; vain &= vain - 1) {
+		unsigned int node = __builtin_ctz(vain);
+
+		log_warning("restricted_nodes: node %u has %s, it counts as any other", node,
+			    e->topo.cpu_nodes >> node & 1 ? "CPUs" : "no memory");
+	}
+}
+
 static void apply_policy(struct ember_engine *e)
 {
 	struct ember_cadence_params params = cadence_params(e);
 
+	tell_unrestrictable(e);
 	ember_cadence_set(&e->cadence, &params);
 	ember_follow_apply_policy(e);
 }

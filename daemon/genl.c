@@ -392,6 +392,8 @@ static int put_flags(struct nl_msg *msg, const struct ember_move *move)
 		flags |= EMBER_MIGRATE_EXCHANGE;
 	if (move->mover == EMBER_MOVER_MODULE_SHARED)
 		flags |= EMBER_MIGRATE_SHARED;
+	if (move->restricted)
+		flags |= EMBER_MIGRATE_RESTRICTED;
 	if (move->isolated_too)
 		flags |= EMBER_MIGRATE_ISOLATED;
 	return flags ? nla_put_u32(msg, EMBER_A_FLAGS, flags) : 0;

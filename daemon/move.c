@@ -20,6 +20,7 @@
 
 static int collect_plan_procs(struct ember_engine *e)
 {
+	uint16_t restricted = ember_policy_restricted(e->policy, &e->topo);
 	struct ember_process *process;
 	uint32_t nr = 0;
 
@@ -37,7 +38,7 @@ static int collect_plan_procs(struct ember_engine *e)
 		    .regions = &process->regions,
 		    .owner = process->facts.uid,
 		    .weight = process->weight,
-		    .allowed = process->nodes,
+		    .allowed = ember_process_allowed(process, restricted),
 		    .nr_cpus = process->nr_cpus,
 		    .home = process->home,
 		    .frozen = process->untrackable,
@@ -80,6 +81,7 @@ static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 	*limits = (struct ember_plan_limits){
 	    .max_regions_per_move = REGIONS_PER_MOVE,
 	    .max_pages_per_move = PAGES_PER_MOVE,
+	    .restricted_nodes = ember_policy_restricted(e->policy, &e->topo),
 	    .calibration = &e->calibration,
 	    .mover_cost = &e->mover_cost,
 	    .longest_wait_ns = e->policy->global.longest_wait_ns,

@@ -216,17 +216,17 @@ static void prepare_classes(struct ember_plan_work *w, const struct ember_topolo
 }
 
 /*
- * Pages that could never come to the fastest tier: all of it is outside their cpuset, or it is
- * pools and they are of a kind that pools cannot hold.
+ * Pages that could never come to the fastest tier: all of it is outside their cpuset, or only the
+ * module goes there, which does not move their kind.
  */
 static void count_not_allowed(struct ember_plan *plan, const struct ember_topology *topo)
 {
 	const struct ember_plan_work *w = plan->work;
 
 	for (unsigned int c = 0; c < w->survey.nr_classes; c++) {
-		enum ember_why_not why_not = w->survey.classes[c].no_pools
-						 ? EMBER_WHY_NOT_NOT_FOR_POOLS
-						 : EMBER_WHY_NOT_NOT_ALLOWED;
+		bool withheld = w->survey.classes[c].withheld & topo->tiers[0].nodes;
+		enum ember_why_not why_not =
+		    withheld ? EMBER_WHY_NOT_MODULE_ONLY : EMBER_WHY_NOT_NOT_ALLOWED;
 
 		if (w->near[0][c])
 			continue;
@@ -615,14 +615,14 @@ static uint8_t demote_to(struct exchange_ctx *x, const struct ember_region *r,
 	return dest;
 }
 
-/* Pages of which a pool is one end of the way. */
-static void on_pools(const struct ember_topology *topo, uint8_t dest, const struct ember_region *r,
-		     uint64_t ret[EMBER_PLANE_WORDS])
+/* Pages whose way only the module can go: from a pool, to one, or to a restricted node. */
+static void by_module_only(const struct exchange_ctx *x, uint8_t dest, const struct ember_region *r,
+			   uint64_t ret[EMBER_PLANE_WORDS])
 {
 	uint64_t mask[EMBER_PLANE_WORDS];
 
-	memset(ret, topo->pools >> dest & 1 ? 0xff : 0, sizeof(mask));
-	for (uint16_t mems = ember_region_mems(r) & topo->pools; mems; mems &= mems - 1) {
+	memset(ret, x->w->survey.module_only >> dest & 1 ? 0xff : 0, sizeof(mask));
+	for (uint16_t mems = ember_region_mems(r) & x->topo->pools; mems; mems &= mems - 1) {
 		ember_region_on_mem(r, __builtin_ctz(mems), mask);
 		for (int w = 0; w < EMBER_PLANE_WORDS; w++)
 			ret[w] |= mask[w];
@@ -649,10 +649,11 @@ static enum ember_base_mover choose_mover(struct ember_plan_work *w, uint32_t nr
 }
 
 /*
- * Whatever goes to a pool or comes from one goes by the module; else exclusive anonymous base
- * pages by the faster one, and the rest by move_pages(2). Shared ones apart, because only
- * those may be taken from others who map them: where it is not known (never seen young here) the
- * mover shall refuse, or what is cold here would be demoted under who needs it.
+ * Whatever goes to a pool or comes from one, or goes to a restricted node, goes by the module; else
+ * exclusive anonymous base pages by the faster one, and the rest by move_pages(2). Shared ones
+ * apart, because only those may be taken from others who map them: where it is not known (never
+ * seen young here) the mover shall refuse, or what is cold here would be demoted under who needs
+ * it.
  */
 static void split_by_mover(const struct exchange_ctx *x, uint32_t proc, uint8_t dest,
 			   const struct ember_region *r, const uint64_t mask[EMBER_PLANE_WORDS],
@@ -663,7 +664,7 @@ static void split_by_mover(const struct exchange_ctx *x, uint32_t proc, uint8_t 
 	enum ember_base_mover base;
 
 	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
-	on_pools(x->topo, dest, r, pooled);
+	by_module_only(x, dest, r, pooled);
 	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
 		free_choice[w] = ember_region_is_plain(r) ? mask[w] & ~shared[w] & ~pooled[w] : 0;
 	base = choose_mover(x->w, x->procs[proc].nr_cpus, free_choice);
@@ -1125,6 +1126,7 @@ static int start_move(struct ember_plan *plan, const struct ember_topology *topo
 	    .isolated_too = limits->isolated_too,
 	    .longest_wait_ns = limits->longest_wait_ns,
 	    .why = item->why,
+	    .restricted = limits->restricted_nodes & 1U << item->dest,
 	};
 	return 0;
 }

@@ -65,10 +65,11 @@ enum ember_why {
 	X(BACKOFF, "backoff", "refused by the mover a short while ago")                            \
 	X(IN_FLIGHT, "in-flight", "an earlier move of its region is under way")                    \
 	X(NOT_ALLOWED, "not-allowed", "a cpuset or memory policy of it leaves that node out")      \
+	X(MODULE_ONLY, "module-only",                                                              \
+	  "huge, shared or of a file: not for pools and restricted nodes")                         \
 	X(BOUND, "bound", "its area, or one in its 2 MiB, has a memory policy (mbind)")            \
 	X(SHARED_ELSEWHERE, "shared", "counted with another process that shares it")               \
 	X(KIND, "kind", "a kind of memory that is not moved")                                      \
-	X(NOT_FOR_POOLS, "not-for-pools", "huge, shared or of a file: pools cannot hold it")       \
 	X(SHARED_LEFT, "shared-left", "the policy leaves shared memory where it is")               \
 	X(SHARED_FILE, "shared-file", "of a file that other processes map as well")                \
 	X(CLASSES, "classes", "more combinations of cpuset and home node than are planned")        \
@@ -106,6 +107,7 @@ struct ember_plan_limits {
 	uint64_t inflight_bytes[EMBER_MAX_NODES]; /* on their way to this node */
 	uint32_t max_regions_per_move;            /* 0: no bound */
 	uint32_t max_pages_per_move;              /* the same, but for one region; 4 KiB pages */
+	uint16_t restricted_nodes;                /* kept for ember: only the module goes there */
 	uint64_t seed; /* of hashes: random, and the same for the life of the daemon */
 	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
 	uint32_t longest_wait_ns;                    /* of every move */
@@ -140,6 +142,7 @@ struct ember_move {
 	uint8_t direction;
 	uint8_t mover;
 	uint8_t why;
+	bool restricted; /* so is the destination: its mover is the module */
 };
 
 struct ember_plan {

@@ -406,7 +406,7 @@ static int parse_path(struct ctx *ctx, struct json_object *value, const struct k
 	return parse_string(ctx, value, key, to);
 }
 
-/* ---- tiers ---- */
+/* ---- nodes and tiers ---- */
 
 static int parse_nodes(struct ctx *ctx, struct json_object *array, const struct key *key, void *to)
 {
@@ -625,6 +625,8 @@ static const struct key root_keys[] = {
     {"global", json_type_object, parse_global, offsetof(struct ember_policy, global), 0, 0, NULL,
      NULL},
     {"tiers", json_type_array, parse_tiers, 0, 0, 0, NULL, NULL},
+    {"restricted_nodes", json_type_array, parse_nodes,
+     offsetof(struct ember_policy, restricted_nodes), 0, 0, NULL, "[1]"},
     {"rules", json_type_array, parse_rules, 0, 0, 0, NULL, NULL},
     {NULL, 0, NULL, 0, 0, 0, NULL, NULL},
 };
@@ -854,6 +856,12 @@ const struct ember_rule *ember_policy_match(const struct ember_policy *policy,
 		if (matches(&policy->rules[i], facts))
 			return &policy->rules[i];
 	return NULL;
+}
+
+uint16_t ember_policy_restricted(const struct ember_policy *policy,
+				 const struct ember_topology *topo)
+{
+	return policy->restricted_nodes & topo->memory_nodes & ~topo->cpu_nodes;
 }
 
 uint64_t ember_policy_reserve_bytes(const struct ember_policy_global *global,

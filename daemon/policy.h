@@ -66,7 +66,8 @@ struct ember_policy {
 	struct ember_policy_global global;
 	struct ember_tier_override *tiers;
 	size_t nr_tiers;
-	struct ember_rule *rules; /* first match wins */
+	uint16_t restricted_nodes; /* bit i: node i, as the files say */
+	struct ember_rule *rules;  /* first match wins */
 	size_t nr_rules;
 };
 
@@ -101,6 +102,10 @@ static inline void ember_policy_freep(struct ember_policy **p)
 /* The first rule that matches, or NULL (then the process is not followed). */
 const struct ember_rule *ember_policy_match(const struct ember_policy *policy,
 					    const struct ember_proc_facts *facts);
+
+/* Of the nodes that the policy calls restricted, those that can be: with memory, without CPUs. */
+uint16_t ember_policy_restricted(const struct ember_policy *policy,
+				 const struct ember_topology *topo);
 
 /* Bytes that the policy wants free on a node, in addition to the kernel's high watermark. */
 uint64_t ember_policy_reserve_bytes(const struct ember_policy_global *global,

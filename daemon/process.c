@@ -77,7 +77,7 @@ struct ember_process *ember_process_add(struct ember_process_table *table,
 	process->facts = *facts;
 	process->weight = rule->weight;
 	process->home = process->home_seen = EMBER_NO_NODE;
-	process->nodes = facts->mems_allowed;
+	process->nodes = facts->mems_allowed; /* of policies nothing is known yet */
 	snprintf(process->rule, sizeof(process->rule), "%s", rule->name);
 	ember_regions_init(&process->regions);
 	memmove(table->procs + at + 1, table->procs + at, (table->nr - at) * sizeof(*table->procs));
@@ -94,6 +94,11 @@ void ember_process_remove(struct ember_process_table *table, struct ember_proces
 		(table->nr - at - 1) * sizeof(*table->procs));
 	table->nr--;
 	free_process(process);
+}
+
+uint16_t ember_process_allowed(const struct ember_process *process, uint16_t restricted)
+{
+	return process->nodes | (process->policy_nodes & restricted);
 }
 
 void ember_process_note_home(struct ember_process *process, uint8_t home)

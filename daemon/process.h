@@ -31,8 +31,9 @@ struct ember_process {
 	uint64_t nr_lost_scans;
 	uint32_t nr_cpus; /* that it ran on when it was scanned last */
 	bool untrackable; /* KVM: access bits mean nothing */
-	uint16_t
-	    nodes; /* that suit the cpuset and memory policies of its threads, as last scanned */
+	/* As last scanned: nodes that suit the cpuset and memory policies of its threads ... */
+	uint16_t nodes;
+	uint16_t policy_nodes; /* ... and that suit the policies at least */
 
 	/* Regions that fault samples named and no scan has seen. */
 	uint64_t faults[EMBER_MAX_PENDING_FAULTS]; /* 2 MiB aligned, not sorted */
@@ -65,6 +66,9 @@ struct ember_process *ember_process_add(struct ember_process_table *table,
 					const struct ember_rule *rule);
 
 void ember_process_remove(struct ember_process_table *table, struct ember_process *process);
+
+/* Nodes that its memory may be sent to; @restricted ones are in no cpuset by their very purpose. */
+uint16_t ember_process_allowed(const struct ember_process *process, uint16_t restricted);
 
 /*
  * A look found the process at home at @home. That counts when two looks in a row agree, or at once

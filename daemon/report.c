@@ -53,8 +53,11 @@ static void tell_processes(struct ember_engine *e)
 	status->nr_listed = 0;
 	status->metadata_bytes = 0;
 	memset(status->tracked_on_tier, 0, sizeof(status->tracked_on_tier));
-	for (uint32_t i = 0; i < e->processes.nr; i++)
+	for (uint32_t i = 0; i < e->processes.nr; i++) {
 		status->metadata_bytes += ember_regions_bytes(&e->processes.procs[i]->regions);
+		if (i < EMBER_STATUS_MAX_TGIDS)
+			status->tgids[i] = e->processes.procs[i]->id.tgid;
+	}
 	for (int tier = 0; tier < e->topo.nr_tiers; tier++)
 		status->tracked_on_tier[tier] = e->plan.nr_on_tier[tier] * PAGE_BYTES;
 	sorted = calloc(e->processes.nr + 1, sizeof(*sorted));
@@ -127,6 +130,7 @@ void ember_report_publish(struct ember_engine *e)
 	status->time_ns = now_ns();
 	status->topology = e->topo;
 	status->account = e->account;
+	status->restricted_nodes = ember_policy_restricted(e->policy, &e->topo);
 	status->period_ns = e->policy->global.period_ns;
 	status->stretched_ns = e->step.period_ns;
 	status->window_ns = e->step.window_ns;

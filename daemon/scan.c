@@ -73,8 +73,10 @@ static bool scan_range(struct ember_engine *e, struct ember_process *process, ui
 			*ret_gone = r == -ESRCH || r == -ESTALE || r == 0;
 			return false;
 		}
-		if (req.stop != EMBER_STOP_LOCK) /* perhaps in the middle of an exec */
+		if (req.stop != EMBER_STOP_LOCK) { /* perhaps in the middle of an exec */
 			process->nodes = req.nodes;
+			process->policy_nodes = req.policy_nodes;
+		}
 		if (req.nr_flush_cpus > process->nr_cpus)
 			process->nr_cpus = req.nr_flush_cpus;
 		count_scan(&e->status, &req);

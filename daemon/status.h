@@ -19,8 +19,9 @@
 #include "plan.h"
 #include "topology.h"
 
-#define EMBER_STATUS_MAX_PROCS 64 /* the largest; nr_procs counts all */
-#define EMBER_STATUS_MAX_AREAS 8  /* latest per process */
+#define EMBER_STATUS_MAX_PROCS 64   /* the largest; nr_procs counts all */
+#define EMBER_STATUS_MAX_AREAS 8    /* latest per process */
+#define EMBER_STATUS_MAX_TGIDS 4096 /* as many as the sampler tracks */
 
 /* A range that no scan had seen before, and when the first scan read some of it (areas.h). */
 struct ember_status_area {
@@ -57,9 +58,11 @@ struct ember_status {
 	struct ember_topology topology;
 	uint64_t tracked_on_tier[EMBER_MAX_TIERS]; /* bytes of followed processes */
 	uint64_t reserve_bytes[EMBER_MAX_NODES];   /* high watermark and policy */
+	uint16_t restricted_nodes;                 /* bit i: node i is kept for ember */
 
 	/* Processes. */
 	uint32_t nr_procs;
+	uint32_t tgids[EMBER_STATUS_MAX_TGIDS]; /* of all, ascending */
 	uint32_t nr_listed;
 	struct ember_status_proc procs[EMBER_STATUS_MAX_PROCS];
 

@@ -5,6 +5,8 @@
 #define INT(name) SD_VARLINK_DEFINE_FIELD(name, SD_VARLINK_INT, 0)
 #define MAYBE_INT(name) SD_VARLINK_DEFINE_FIELD(name, SD_VARLINK_INT, SD_VARLINK_NULLABLE)
 #define INTS(name) SD_VARLINK_DEFINE_FIELD(name, SD_VARLINK_INT, SD_VARLINK_ARRAY)
+#define MAYBE_INTS(name)                                                                           \
+	SD_VARLINK_DEFINE_FIELD(name, SD_VARLINK_INT, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE)
 #define BOOL(name) SD_VARLINK_DEFINE_FIELD(name, SD_VARLINK_BOOL, 0)
 #define STR(name) SD_VARLINK_DEFINE_FIELD(name, SD_VARLINK_STRING, 0)
 #define MAYBE_STR(name) SD_VARLINK_DEFINE_FIELD(name, SD_VARLINK_STRING, SD_VARLINK_NULLABLE)
@@ -35,7 +37,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     COMMENT("N of /sys/devices/virtual/memory_tiering/memory_tierN"), MAYBE_INT(kernel_tier),
     COMMENT("By firmware (HMAT)"), MAYBE_INT(read_latency_ns), MAYBE_INT(read_bandwidth_mbs),
     INT(capacity_bytes), INT(free_bytes), INT(high_watermark_bytes), INT(reserve_bytes),
-    COMMENT("Moves on their way to it"), INT(arriving_bytes));
+    COMMENT("Moves on their way to it"), INT(arriving_bytes),
+    COMMENT("Kept for ember by the policy: cpusets are not asked"), BOOL(restricted));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
     Area, INT(start), COMMENT("Exclusive"), INT(end),
@@ -101,7 +104,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     COMMENT("Nothing is moved"), BOOL(observe_only), TYPE(policy, Policy), ARRAY(tiers, Tier),
     ARRAY(nodes, Node), COMMENT("Nodes with numbers that ember cannot hold"), INT(ignored_nodes),
     INT(processes_followed), COMMENT("Other users', and those beyond the largest 64"),
-    INT(processes_not_shown),
+    INT(processes_not_shown), COMMENT("Of all; for root and the group ember-view"),
+    MAYBE_INTS(followed_pids),
     COMMENT("Those of the asker's user; all for root and the group ember-view"),
     ARRAY(processes, Process), TYPE(plan, Plan), COMMENT("Batches handed to a mover"),
     INT(moves_submitted), INT(moves_done), ARRAY(moves, Moves), TYPE(cost, Cost),

@@ -128,7 +128,8 @@ static int append_node(const struct ember_status *s, unsigned int id, sd_json_va
 	    UNSIGNED("capacity_bytes", n->capacity_bytes), UNSIGNED("free_bytes", n->free_bytes),
 	    UNSIGNED("high_watermark_bytes", n->high_watermark_bytes),
 	    UNSIGNED("reserve_bytes", s->reserve_bytes[id]),
-	    UNSIGNED("arriving_bytes", s->account.inflight_bytes[id]));
+	    UNSIGNED("arriving_bytes", s->account.inflight_bytes[id]),
+	    BOOLEAN("restricted", s->restricted_nodes >> id & 1));
 }
 
 static int json_nodes(const struct ember_status *s, sd_json_variant **ret)
@@ -246,6 +247,21 @@ static int json_procs(const struct ember_status *s, const struct ember_status_vi
 	return hand_over(r, &array, ret);
 }
 
+/* All of them, and nobody knows less than all: NULL for who may not see others' processes. */
+static int json_tgids(const struct ember_status *s, const struct ember_status_viewer *viewer,
+		      sd_json_variant **ret)
+{
+	_cleanup_json_ sd_json_variant *array = NULL;
+	int r;
+
+	if (!is_root(viewer) && !viewer->sees_all)
+		return 0;
+	r = empty_array(&array);
+	for (unsigned int i = 0; r >= 0 && i < s->nr_procs && i < NR(s->tgids); i++)
+		r = sd_json_variant_append_arrayb(&array, SD_JSON_BUILD_UNSIGNED(s->tgids[i]));
+	return hand_over(r, &array, ret);
+}
+
 /* ---- the rest ---- */
 
 static int json_policy(const struct ember_status *s, const struct ember_status_viewer *viewer,
@@ -359,7 +375,8 @@ static int json_damon(const struct ember_status *s, sd_json_variant **ret)
 }
 
 struct parts {
-	sd_json_variant *policy, *tiers, *nodes, *procs, *plan, *books, *cost, *numab, *damon;
+	sd_json_variant *policy, *tiers, *nodes, *procs, *tgids, *plan, *books, *cost, *numab,
+	    *damon;
 	uint32_t nr_shown;
 };
 
@@ -369,6 +386,7 @@ static void parts_clear(struct parts *p)
 	sd_json_variant_unref(p->tiers);
 	sd_json_variant_unref(p->nodes);
 	sd_json_variant_unref(p->procs);
+	sd_json_variant_unref(p->tgids);
 	sd_json_variant_unref(p->plan);
 	sd_json_variant_unref(p->books);
 	sd_json_variant_unref(p->cost);
@@ -387,6 +405,8 @@ static int make_parts(const struct ember_status *s, const struct ember_status_vi
 		r = json_nodes(s, &ret->nodes);
 	if (r >= 0)
 		r = json_procs(s, viewer, &ret->procs, &ret->nr_shown);
+	if (r >= 0)
+		r = json_tgids(s, viewer, &ret->tgids);
 	if (r >= 0)
 		r = json_plan(s, &ret->plan);
 	if (r >= 0)
@@ -417,6 +437,8 @@ int ember_status_json(const struct ember_status *s, const struct ember_status_vi
 			      UNSIGNED("processes_followed", s->nr_procs),
 			      UNSIGNED("processes_not_shown",
 				       s->nr_procs > p.nr_shown ? s->nr_procs - p.nr_shown : 0),
+			      SD_JSON_BUILD_PAIR_CONDITION(!!p.tgids, "followed_pids",
+							   SD_JSON_BUILD_VARIANT(p.tgids)),
 			      VARIANT("processes", p.procs), VARIANT("plan", p.plan),
 			      UNSIGNED("moves_submitted", s->account.nr_moves_submitted),
 			      UNSIGNED("moves_done", s->account.nr_moves_done),

@@ -46,33 +46,34 @@ static int bias_of(uint32_t weight)
 	return bias > 40 ? 40 : bias;
 }
 
-static uint8_t find_class(struct ember_survey *s, uint8_t home, uint16_t allowed, bool no_pools)
+static uint8_t find_class(struct ember_survey *s, const struct ember_plan_proc *proc,
+			  uint16_t withheld)
 {
+	uint16_t allowed = proc->allowed & ~withheld;
 	unsigned int c;
 
 	for (c = 0; c < s->nr_classes; c++)
-		if (s->classes[c].home == home && s->classes[c].allowed == allowed &&
-		    s->classes[c].no_pools == no_pools)
+		if (s->classes[c].home == proc->home && s->classes[c].allowed == allowed &&
+		    s->classes[c].withheld == withheld)
 			return c;
 	if (c == EMBER_MAX_CLASSES)
 		return EMBER_NO_CLASS;
 	s->classes[c] =
-	    (struct ember_class){.home = home, .allowed = allowed, .no_pools = no_pools};
+	    (struct ember_class){.home = proc->home, .allowed = allowed, .withheld = withheld};
 	return s->nr_classes++;
 }
 
-/* Only what the module moves can lie in a pool. */
-static uint8_t class_of(struct ember_survey *s, const struct ember_topology *topo,
-			const struct ember_plan_proc *proc, const struct ember_region *r)
+/* move_pages(2) reaches no pools, and no nodes that cpusets leave out. */
+static uint8_t class_of(struct ember_survey *s, const struct ember_plan_proc *proc,
+			const struct ember_region *r)
 {
-	bool no_pools = (topo->pools & proc->allowed) && !ember_region_is_plain(r);
-	uint8_t *class = &s->class_now[no_pools];
+	uint16_t withheld = ember_region_is_plain(r) ? 0 : proc->allowed & s->module_only;
+	uint8_t *class = &s->class_now[!!withheld];
 
 	if (proc->frozen)
 		return EMBER_NO_CLASS;
 	if (*class == EMBER_NO_CLASS)
-		*class = find_class(s, proc->home, proc->allowed & ~(no_pools ? topo->pools : 0),
-				    no_pools);
+		*class = find_class(s, proc, withheld);
 	return *class;
 }
 
@@ -342,7 +343,7 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 	*span = (struct ember_region_span){.rank_min = EMBER_RANKS - 1};
 	span->base = (huge ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE) + s->bias;
 	span->size = huge ? EMBER_PAGE_HUGE : EMBER_PAGE_BASE;
-	span->class = class_of(s, topo, &procs[proc], r);
+	span->class = class_of(s, &procs[proc], r);
 	span->why_not = region_why_not(&procs[proc], span->class, r);
 	why_left_out = ember_survey_left_out(s, proc, procs[proc].owner, r, left_out);
 	for (uint16_t mems = ember_region_mems(r); mems && !err; mems &= mems - 1)
@@ -404,6 +405,7 @@ int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 	reset(s);
 	s->seed = limits->seed;
 	s->leave_shared = limits->leave_shared;
+	s->module_only = topo->pools | limits->restricted_nodes;
 	set_worth(s, limits->calibration);
 	err = note_all_shared(s, procs, nr_procs);
 	if (err < 0)

@@ -25,8 +25,8 @@
 #define EMBER_RANK_BASE_HUGE (EMBER_RANK_BASE - 9 * EMBER_LEVELS_PER_OCTAVE)
 
 struct ember_class {
-	uint16_t allowed; /* bit i: memory i */
-	bool no_pools;    /* of a kind that pools cannot hold */
+	uint16_t allowed;  /* bit i: memory i */
+	uint16_t withheld; /* would be allowed, but only the module can place pages there */
 	uint8_t home;
 };
 
@@ -60,7 +60,8 @@ struct ember_survey {
 	struct ember_region_span *spans; /* of all processes, one after the other */
 	size_t nr_spans;
 	size_t nr_spans_alloc;
-	uint8_t class_now[2]; /* of the process under way: of pages that pools hold, of others */
+	uint16_t module_only; /* pools and restricted nodes */
+	uint8_t class_now[2]; /* of the process under way: of plain regions, of others */
 	struct ember_shared_seen *shared; /* hash: regions that shared pages are counted with */
 	uint64_t seed;                    /* of that hash */
 	bool leave_shared;

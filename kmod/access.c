@@ -346,6 +346,7 @@ static void reset_outputs(struct ember_scan_req *req)
 	req->nr_flush_cpus = 0;
 	req->ns = 0;
 	req->nodes = 0;
+	req->policy_nodes = 0;
 	req->stop = EMBER_STOP_UNSPEC;
 }
 
@@ -391,8 +392,10 @@ __bpf_kfunc int ember_scan(struct ember_scan_ctx *ctx, void *buf, u32 buf__sz)
 	if (check_add_overflow(start_ns, scan.req.budget_ns, &scan.deadline_ns) ||
 	    !scan.req.budget_ns)
 		scan.deadline_ns = 0;
-	if (!ember_target_respect(&target, &respect))
+	if (!ember_target_respect(&target, &respect)) {
 		scan.req.nodes = ember_respect_nodes(&respect);
+		scan.req.policy_nodes = ember_respect_policy_nodes(&respect);
+	}
 	scan.mm = ember_target_mm(&target);
 	if (!IS_ERR(scan.mm)) {
 		scan_mm(&scan);

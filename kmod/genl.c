@@ -171,6 +171,25 @@ static int parse_dest(struct genl_info *info, struct ember_dest *ret_dest)
 	return parse_dest_node(tb[EMBER_A_DEST_NODE], info->extack, &ret_dest->nid);
 }
 
+/*
+ * cpusets keep programs apart on the memory that they run on. Whoever speaks for a node
+ * that is kept for ember cannot have that lifted, too.
+ */
+static int parse_flags(struct genl_info *info, const struct ember_dest *dest, u32 *ret_flags)
+{
+	struct nlattr *attr = info->attrs[EMBER_A_FLAGS];
+
+	if (!attr)
+		return 0;
+	*ret_flags = nla_get_u32(attr);
+	if (*ret_flags & EMBER_MIGRATE_RESTRICTED && !ember_dest_is_pool(dest) &&
+	    node_state(dest->nid, N_CPU)) {
+		NL_SET_ERR_MSG_ATTR(info->extack, attr, "a node with CPUs is kept for nobody");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 static int parse_pages(const struct nlattr *attr, struct ember_region *region)
 {
 	u32 nr = 0;
@@ -256,8 +275,9 @@ static int parse_request(struct genl_info *info, struct ember_request *req)
 	err = parse_dest(info, &req->dest);
 	if (err)
 		return err;
-	if (info->attrs[EMBER_A_FLAGS])
-		req->flags = nla_get_u32(info->attrs[EMBER_A_FLAGS]);
+	err = parse_flags(info, &req->dest, &req->flags);
+	if (err)
+		return err;
 	if (info->attrs[EMBER_A_LIMIT_NS])
 		req->limit_ns = nla_get_u32(info->attrs[EMBER_A_LIMIT_NS]);
 	return parse_regions(info, req);

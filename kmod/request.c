@@ -202,6 +202,9 @@ static int do_window(struct crew *crew, struct ember_batch *batch, struct ember_
 		return err;
 	/* Under the lock, for which one may have waited: the wishes are those of now. */
 	err = ember_target_respect(&crew->req->target, &respect);
+	/* To be left out of every cpuset is what makes such a node. */
+	if (crew->req->flags & EMBER_MIGRATE_RESTRICTED)
+		nodes_setall(respect.cpuset);
 	if (!err)
 		atomic_add(ember_migrate_pages(batch, crew->mm, region, first, last, &respect),
 			   &crew->nr_moved);

@@ -101,14 +101,18 @@ bool ember_respect_is_bound(const struct vm_area_struct *vma)
 }
 
 /*
- * Bit i: memory i suits all threads, where an area has no policy of its own. Numbers that no
- * node can have are those of pools, now or later.
+ * Bit i: memory i suits the policies of all threads, for areas that have none of their own.
+ * Without policies that goes for pools too, now or later.
  */
-u64 ember_respect_nodes(const struct ember_respect *respect)
+u32 ember_respect_policy_nodes(const struct ember_respect *respect)
 {
-	u64 nodes = *nodes_addr(respect->cpuset) & *nodes_addr(respect->policy);
+	return *nodes_addr(respect->policy) & (BIT_ULL(EMBER_MEM_UNKNOWN) - 1);
+}
 
-	if (nodes_full(respect->policy))
-		nodes |= ~*nodes_addr(node_states[N_POSSIBLE]);
-	return nodes & (BIT_ULL(EMBER_MEM_UNKNOWN) - 1);
+/* The same, and their cpusets, which do not hold the numbers that no node can have: pools. */
+u32 ember_respect_nodes(const struct ember_respect *respect)
+{
+	unsigned long cpuset = *nodes_addr(respect->cpuset) | ~*nodes_addr(node_states[N_POSSIBLE]);
+
+	return cpuset & ember_respect_policy_nodes(respect);
 }

@@ -27,6 +27,7 @@ void ember_respect_threads(struct task_struct *leader, struct ember_respect *ret
 bool ember_respect_allows(const struct ember_respect *respect, const struct vm_area_struct *vma,
 			  int nid);
 bool ember_respect_is_bound(const struct vm_area_struct *vma);
-u64 ember_respect_nodes(const struct ember_respect *respect);
+u32 ember_respect_policy_nodes(const struct ember_respect *respect);
+u32 ember_respect_nodes(const struct ember_respect *respect);
 
 #endif /* EMBER_RESPECT_H */

@@ -20,7 +20,7 @@
 #include <linux/types.h>
 #endif
 
-#define EMBER_SAMPLE_VERSION 1
+#define EMBER_SAMPLE_VERSION 2
 
 #define EMBER_REGION_SHIFT 21
 #define EMBER_REGION_BYTES (1UL << EMBER_REGION_SHIFT)
@@ -101,7 +101,8 @@ struct ember_scan_req {
 	__u64 nr_young;     /* (out) young entries seen, in 4 KiB pages */
 	__u64 nr_unflushed; /* (in/out) pages cleared since the last TLB flush; begin with 0 */
 	__u64 ns;           /* (out) time inside the kfunc */
-	__u64 nodes;        /* (out) bit i: memory i suits the cpuset and policies of all threads */
+	__u32 nodes;        /* (out) bit i: memory i suits the cpuset and policies of all threads */
+	__u32 policy_nodes; /* (out) bit i: memory i suits their policies at least */
 	__u32 stop;         /* (out) enum ember_scan_stop */
 	__u32 nr_flush_cpus; /* (out) CPUs interrupted for the TLB flush */
 };

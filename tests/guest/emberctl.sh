@@ -139,10 +139,27 @@ play close
 run status --socket="$sock"
 expect "the daemon goes away" 3 $status
 
+echo "# check-node without an answer"
+for arguments in "" "x" "-1" "1x" "1 2" "--nothing 1" "1024"; do
+	# shellcheck disable=SC2086 # words on purpose
+	run check-node $arguments
+	expect "check-node $arguments" 2 $status
+done
+run check-node 7
+expect "no such node" 4 $status
+holds "no such node" "no node 7 with memory" "$dir/err"
+play 'no JSON'
+run check-node --socket="$sock" 1
+expect "no JSON" 4 $status
+runuser -u nobody -- emberctl check-node 1 >"$dir/out" 2>"$dir/err"
+expect "an ordinary user" 4 $?
+holds "an ordinary user" "only root" "$dir/err"
+
 echo "# completion"
 complete_as() { # WORD...: the last is completed
 	bash -c '. /usr/share/bash-completion/completions/emberctl; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _emberctl 2>/dev/null; echo "${COMPREPLY[*]}"' x "$@"
 }
-expect "commands" "status version help" "$(complete_as emberctl "")"
+expect "commands" "status check-node version help" "$(complete_as emberctl "")"
 expect "options" "--json" "$(complete_as emberctl status --j)"
+expect "options of check-node" "--socket=" "$(complete_as emberctl check-node --s)"
 exit $failed

@@ -103,7 +103,8 @@
  *
  * The request is queued, or refused as a whole:
  *
- *	-EINVAL		malformed, a missing attribute, regions out of order, unknown flag
+ *	-EINVAL		malformed, a missing attribute, regions out of order, unknown flag,
+ *			EMBER_MIGRATE_RESTRICTED for a node with CPUs
  *	-ERANGE		bitmap not of 64 bytes, tgid 0
  *	-EPERM		see above
  *	-ESRCH		no such process, or another one by now
@@ -117,8 +118,9 @@
  * client are done in the order in which they were sent.
  *
  * What the cpusets and memory policies of the process leave out stays where it is
- * (EMBER_OUTCOME_NOT_ALLOWED). A pool is in no cpuset and no policy: any process may have
- * pages there, but for areas that a policy binds to nodes.
+ * (EMBER_OUTCOME_NOT_ALLOWED); with EMBER_MIGRATE_RESTRICTED only policies count. A
+ * pool is in no cpuset and no policy: any process may have pages there, but for areas
+ * that a policy binds to nodes.
  *
  *
  * EMBER_CMD_RESULT (notification, unicast to the client)
@@ -218,7 +220,12 @@
  * for each of them. Without the flag they stay (EMBER_OUTCOME_ISOLATED).
  */
 #define EMBER_MIGRATE_ISOLATED (1U << 3)
-#define EMBER_MIGRATE_ALL_FLAGS 0xfU
+/*
+ * The destination is a node that the administrator keeps for the asker: cpusets, which all
+ * leave it out, are not asked. Memory policies that bind are. Only for a node without CPUs.
+ */
+#define EMBER_MIGRATE_RESTRICTED (1U << 4)
+#define EMBER_MIGRATE_ALL_FLAGS 0x1fU
 
 enum ember_cmd {
 	EMBER_CMD_UNSPEC = 0,

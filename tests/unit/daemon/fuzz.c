@@ -153,6 +153,7 @@ static void set_rooms(struct world *w)
 	w->limits.max_regions_per_move = one_in(4) ? 0 : 1 + below(16);
 	w->limits.calibration = one_in(3) ? NULL : &w->calibration;
 	w->limits.seed = draw();
+	w->limits.restricted_nodes = one_in(2) ? 0 : draw();
 	w->limits.alive = count_pass;
 	w->limits.userdata = w;
 }
@@ -347,6 +348,8 @@ static void check_plan(const struct world *w)
 
 		must(m->proc < w->nr_procs && !w->plan_procs[m->proc].frozen);
 		must(w->topo.memory_nodes & w->plan_procs[m->proc].allowed & 1U << m->dest);
+		must(m->restricted == (w->limits.restricted_nodes >> m->dest & 1));
+		must(!m->restricted || ember_mover_is_module(m->mover));
 		must(m->nr_regions && m->first_region + m->nr_regions <= plan->nr_regions);
 		must(!w->limits.max_regions_per_move ||
 		     m->nr_regions <= w->limits.max_regions_per_move);

@@ -619,8 +619,8 @@ static void test_held_back_pages_cost_no_room(void **state)
 	add_region(&p, 2, COLD, 0);
 	add_region(&p, 3, COLD, 0);
 	for (unsigned int page = 0; page < 512; page++) /* all that is hottest was refused */
-		ember_cooldown_refused(&cooldown, &p.plan.id, page * 4096,
-				       EMBER_REFUSED_LASTING, 0);
+		ember_cooldown_refused(&cooldown, &p.plan.id, page * 4096, EMBER_REFUSED_LASTING,
+				       0);
 	for (unsigned int page = 0; page < 100; page++) /* some of what is cold has just come */
 		ember_cooldown_moved(&cooldown, &p.plan.id, 2 * REGION + page * 4096, EMBER_COOL_UP,
 				     0);
@@ -682,6 +682,110 @@ static void test_bound_areas_stay(void **state)
 	assert_int_equal(ember_region_set_record(&p.rs, &p.rs.regions[0], &rec), 0);
 	make(&t, &p, 1, &limits);
 	assert_int_equal(plan.nr_moves, 1);
+	ember_regions_clear(&p.rs);
+}
+
+/*
+ * The fast node is restricted: only what the module moves comes to it, and the rest does not take
+ * the places of the exchange. Nobody's huge, shared or file pages are lost to other nodes.
+ */
+static void test_restricted_fast_node(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec;
+	struct proc p;
+
+	(void)state;
+	limits.restricted_nodes = 1U << 0;
+	make_proc(&p, 1);
+	add_region(&p, 0, HOT, 1);
+	for (unsigned int i = 1; i < 4; i++) { /* huge, of a file, and one with a shared page */
+		rec = make_record(i * REGION);
+		place(&rec, 1);
+		if (i == 1)
+			rec.order_class = EMBER_ORDER_MTHP;
+		else if (i == 2)
+			rec.kind = EMBER_KIND_FILE;
+		else
+			set_bit(rec.shared, 5);
+		set_bit(rec.young, 5);
+		add_record(&p, &rec, HOT);
+	}
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 512 + 512);
+	for (uint32_t i = 0; i < plan.nr_moves; i++) {
+		bool shared = plan.moves[i].nr_pages == 1;
+
+		assert_int_equal(plan.moves[i].mover,
+				 shared ? EMBER_MOVER_MODULE_SHARED : EMBER_MOVER_MODULE);
+		assert_true(plan.moves[i].restricted);
+	}
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY], 512 + 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_NOT_ALLOWED], 0);
+	limits.restricted_nodes = 0;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 4 * 512);
+	assert_false(plan.moves[0].restricted);
+	ember_regions_clear(&p.rs);
+}
+
+/* Where it is full: of what lies there anything may go, for huge pages nothing does. */
+static void test_restricted_node_exchanges(void **state)
+{
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec = make_record(0);
+	struct proc p;
+
+	(void)state;
+	limits.restricted_nodes = 1U << 0;
+	make_proc(&p, 1);
+	place(&rec, 1);
+	rec.order_class = EMBER_ORDER_MTHP;
+	add_record(&p, &rec, HOT);
+	add_region(&p, 1, COLD, 0);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	add_region(&p, 2, WARM, 1);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 1, EMBER_DEMOTE), 512);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 512);
+	assert_false(plan.moves[0].restricted); /* the demotion */
+	assert_true(plan.moves[1].restricted);
+	ember_regions_clear(&p.rs);
+}
+
+/* A restricted node that is not the fastest: huge pages pass it by on their way down. */
+static void test_restricted_middle_node(void **state)
+{
+	struct ember_topology t = no_nodes();
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec = make_record(0);
+	struct proc p;
+
+	(void)state;
+	add_node(&t, 0, 0, 64, 0);
+	add_node(&t, 1, 1, 64, 32);
+	add_node(&t, 2, 2, 256, 128);
+	limits.restricted_nodes = 1U << 1;
+	make_proc(&p, 1);
+	place(&rec, 0);
+	rec.order_class = EMBER_ORDER_MTHP;
+	add_record(&p, &rec, COLD);
+	add_region(&p, 1, COLD, 0);
+	for (unsigned int i = 2; i < 4; i++)
+		add_region(&p, i, HOT, 2);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 2 * 512);
+	assert_int_equal(planned(0, 1, EMBER_DEMOTE), 512);
+	assert_int_equal(planned(0, 2, EMBER_DEMOTE), 512);
+	for (uint32_t i = 0; i < plan.nr_moves; i++) {
+		assert_int_equal(plan.moves[i].restricted, plan.moves[i].dest == 1);
+		assert_int_equal(plan.moves[i].mover, plan.moves[i].dest == 2
+							  ? EMBER_MOVER_MOVE_PAGES
+							  : EMBER_MOVER_MODULE);
+	}
 	ember_regions_clear(&p.rs);
 }
 
@@ -1117,6 +1221,9 @@ int main(void)
 	    TEST(test_nodes_share_the_budget),
 	    TEST(test_far_pages_come_near),
 	    TEST(test_nearest_of_the_allowed),
+	    TEST(test_restricted_fast_node),
+	    TEST(test_restricted_node_exchanges),
+	    TEST(test_restricted_middle_node),
 	    TEST(test_bound_areas_stay),
 	    TEST(test_far_pages_displace_cold_ones),
 	    TEST(test_strangers_give_way),

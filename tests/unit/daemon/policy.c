@@ -46,6 +46,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p->global.longest_wait_ns, 10000000);
 	assert_int_equal(p->nr_rules, 0);
 	assert_int_equal(p->nr_tiers, 0);
+	assert_int_equal(p->restricted_nodes, 0);
 	ember_policy_free(p);
 }
 
@@ -116,6 +117,27 @@ static void test_tiers(void **state)
 	assert_int_equal(p->tiers[1].nodes, 1 << 14);
 	assert_int_equal(p->tiers[1].rank, 2);
 	ember_policy_free(p);
+}
+
+/* Of those named, the ones that can be kept for somebody: node 0 has CPUs, node 4 is not there. */
+static void test_restricted_nodes(void **state)
+{
+	struct ember_topology topo = {.memory_nodes = 0x0f, .cpu_nodes = 0x01};
+	struct ember_policy_error error;
+	struct ember_policy *p = NULL;
+
+	(void)state;
+	assert_int_equal(parse_two("{\"version\": 1, \"restricted_nodes\": [0, 3]}",
+				   "{\"version\": 1, \"restricted_nodes\": [1, 4]}", &p, &error),
+			 0);
+	assert_int_equal(p->restricted_nodes, 0x1b);
+	assert_int_equal(ember_policy_restricted(p, &topo), 0x0a);
+	ember_policy_free(p);
+	p = NULL;
+	assert_int_equal(parse_two("{\"version\": 1, \"restricted_nodes\": [3]}",
+				   "{\"version\": 1, \"restricted_nodes\": [1, 3]}", &p, &error),
+			 -EINVAL);
+	assert_string_equal(error.text, "b.json: /restricted_nodes/1: node 3 is named twice");
 }
 
 /* In "global" the last file that has a key decides; rules queue up. */
@@ -230,6 +252,12 @@ static const struct {
     {V "\"tiers\": [{\"nodes\": [1], \"rank\": 15}]}", {"/tiers/0/rank", "out of range"}},
     {V "\"tiers\": [{\"nodes\": [1], \"rank\": 0}, {\"nodes\": [1], \"rank\": 1}]}",
      {"/tiers/1", "has a rank already"}},
+
+    {V "\"restricted_nodes\": []}", {"/restricted_nodes", "names no node"}},
+    {V "\"restricted_nodes\": 1}", {"/restricted_nodes", "not an array", "write [1]"}},
+    {V "\"restricted_nodes\": [15]}", {"/restricted_nodes/0", "out of range (0 to 14)"}},
+    {V "\"restricted_nodes\": [-1]}", {"/restricted_nodes/0", "out of range (0 to 14)"}},
+    {V "\"restricted_nodes\": [\"1\"]}", {"/restricted_nodes/0", "a string, not an integer"}},
 
     {R("\"name\": \"\""), {"/rules/1/name", "1 to 256"}},
     {R("\"name\": \"a\\u0007\""), {"/rules/1/name", "control character"}},
@@ -350,7 +378,7 @@ int main(void)
 	    cmocka_unit_test(test_every_rule_key),    cmocka_unit_test(test_tiers),
 	    cmocka_unit_test(test_files_add_up),      cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_nul_byte_and_size), cmocka_unit_test(test_match),
-	    cmocka_unit_test(test_reserve),
+	    cmocka_unit_test(test_reserve),           cmocka_unit_test(test_restricted_nodes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -112,13 +112,25 @@ static void test_too_many_faults(void **state)
 	ember_processes_clear(&table);
 }
 
+/* A cpuset that leaves the restricted node out is no bar, a memory policy is one. */
+static void test_allowed(void **state)
+{
+	struct ember_process p = {.nodes = 0x1, .policy_nodes = 0x7};
+
+	(void)state;
+	assert_int_equal(ember_process_allowed(&p, 0), 0x1);
+	assert_int_equal(ember_process_allowed(&p, 0x2), 0x3);
+	assert_int_equal(ember_process_allowed(&p, 0xa), 0x3);
+	p.policy_nodes = 0x1;
+	assert_int_equal(ember_process_allowed(&p, 0x2), 0x1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_table),
-	    cmocka_unit_test(test_many),
-	    cmocka_unit_test(test_faults),
-	    cmocka_unit_test(test_too_many_faults),
+	    cmocka_unit_test(test_table),   cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_faults),  cmocka_unit_test(test_too_many_faults),
+	    cmocka_unit_test(test_allowed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -25,7 +25,7 @@ static void add_proc(struct ember_status *s, uint32_t tgid, uint32_t uid, const 
 {
 	struct ember_status_proc *p = &s->procs[s->nr_listed++];
 
-	p->tgid = tgid;
+	p->tgid = s->tgids[s->nr_procs] = tgid;
 	p->uid = uid;
 	strncpy(p->comm, comm, sizeof(p->comm));
 	strcpy(p->cgroup, "/system.slice/x\\x2dy.service");
@@ -65,6 +65,7 @@ static void add_memories(struct ember_status *s)
 	s->tracked_on_tier[0] = 500 * MIB;
 	s->tracked_on_tier[1] = 700 * MIB;
 	s->reserve_bytes[0] = 32 * MIB;
+	s->restricted_nodes = 1 << 1;
 }
 
 static int set_up(void **state)
@@ -78,7 +79,7 @@ static int set_up(void **state)
 	add_memories(s);
 	add_proc(s, 4711, 1000, "redis-server");
 	add_proc(s, 4712, 1001, "evil\033[2J\xff");
-	s->nr_procs++; /* one that is not listed */
+	s->tgids[s->nr_procs++] = 4713; /* one that is not listed */
 	s->nr_plans = 12;
 	s->nr_why[EMBER_WHY_FILL] = 512;
 	s->nr_why_not[EMBER_WHY_NOT_PLACED] = 99;
@@ -153,6 +154,10 @@ static void figures_arrive(void **state)
 	expect_text(v, "nodes/1/claim", "distance");
 	expect_number(v, "processes_followed", 3);
 	expect_number(v, "processes_not_shown", 1);
+	expect_number(v, "followed_pids/2", 4713);
+	assert_int_equal(sd_json_variant_elements(at(v, "followed_pids")), 3);
+	assert_false(sd_json_variant_boolean(at(v, "nodes/0/restricted")));
+	assert_true(sd_json_variant_boolean(at(v, "nodes/1/restricted")));
 	expect_number(v, "processes/0/tier_bytes/1", 100 * MIB);
 	expect_number(v, "plan/why/0/pages", 512);
 	expect_text(v, "plan/why/0/word", "fill");
@@ -215,6 +220,9 @@ static void everybody_sees_what_he_may(void **state)
 			      sd_json_variant_elements(procs));
 		assert_int_equal(sd_json_variant_elements(procs), table[i].nr_procs);
 		expect_number(v, "processes_not_shown", 3 - table[i].nr_procs);
+		/* who there is, only to those to whom all are shown */
+		assert_int_equal(sd_json_variant_is_array(at(v, "followed_pids")),
+				 table[i].nr_procs == 2);
 		for (unsigned int p = 0; p < table[i].nr_procs; p++)
 			assert_int_equal(sd_json_variant_is_array(sd_json_variant_by_key(
 					     sd_json_variant_by_index(procs, p), "areas")),
@@ -265,6 +273,7 @@ static void numbers_may_be_as_large_as_they_get(void **state)
 	assert_int_equal(sd_json_variant_elements(at(v, "cost/stages")), EMBER_NR_STAGES - 1);
 	expect_number(v, "cost/stages/0/longest_ns", UINT64_MAX);
 	assert_int_equal(sd_json_variant_elements(at(v, "processes")), EMBER_STATUS_MAX_PROCS);
+	assert_int_equal(sd_json_variant_elements(at(v, "followed_pids")), EMBER_STATUS_MAX_TGIDS);
 	assert_int_equal(sd_json_variant_elements(at(v, "processes/0/areas")),
 			 EMBER_STATUS_MAX_AREAS);
 	assert_int_equal(strlen(sd_json_variant_string(at(v, "processes/0/cgroup"))), 4 * 256);
