@@ -106,9 +106,9 @@ bool ember_respect_is_bound(const struct vm_area_struct *vma)
  */
 u64 ember_respect_nodes(const struct ember_respect *respect)
 {
-	u64 nodes = nodes_addr(respect->cpuset)[0] & nodes_addr(respect->policy)[0];
+	u64 nodes = *nodes_addr(respect->cpuset) & *nodes_addr(respect->policy);
 
 	if (nodes_full(respect->policy))
-		nodes |= ~nodes_addr(node_states[N_POSSIBLE])[0];
+		nodes |= ~*nodes_addr(node_states[N_POSSIBLE]);
 	return nodes & (BIT_ULL(EMBER_MEM_UNKNOWN) - 1);
 }
