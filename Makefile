@@ -78,11 +78,12 @@ bpf: $(if $(BPF_SRC),$(SKEL)) ## build the BPF object and its skeleton only
 # Which library each program may use: the same boundaries that `make check` enforces per file.
 DAEMON_PKGS := libbpf libnl-genl-3.0 libsystemd json-c
 HELPER_PKGS := libsystemd
-CTL_PKGS    := libsystemd
+CTL_PKGS    := libsystemd libnl-genl-3.0
 
 DAEMON_SRC := $(wildcard daemon/*.c)
 HELPER_SRC := $(wildcard helper/*.c)
 CTL_SRC    := $(wildcard ctl/*.c)
+CTL_OBJ    := $(CTL_SRC:%.c=$(OBJ)/%.o) $(OBJ)/daemon/genl.o $(OBJ)/daemon/escape.o # of the daemon: libnl, and safe names
 
 pkg_cflags = $(shell $(PKGCONF) --cflags $(1) 2>/dev/null)
 pkg_libs   = $(shell $(PKGCONF) --libs $(1) 2>/dev/null)
@@ -102,8 +103,7 @@ $(OBJ)/ember-helper: $(HELPER_SRC:%.c=$(OBJ)/%.o)
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(call pkg_libs,$(HELPER_PKGS)) -o $@
 
-# Of the daemon, what makes names safe to print.
-$(OBJ)/emberctl: $(CTL_SRC:%.c=$(OBJ)/%.o) $(OBJ)/daemon/escape.o
+$(OBJ)/emberctl: $(CTL_OBJ)
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(call pkg_libs,$(CTL_PKGS)) -o $@
 
@@ -194,7 +194,7 @@ install-tests: tests
 # daemon: all but main() and what needs the kernel at link time (the skeleton).
 DAEMON_KERNEL_SRC := $(addprefix daemon/,main.c daemon.c sample.c engine.c follow.c scan.c move.c report.c)
 UNIT_DAEMON_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(DAEMON_KERNEL_SRC),$(DAEMON_SRC)))
-UNIT_CTL_OBJ      := $(patsubst %.c,$(OBJ)/%.o,$(filter-out ctl/main.c,$(CTL_SRC))) $(OBJ)/daemon/escape.o
+UNIT_CTL_OBJ      := $(filter-out $(OBJ)/ctl/main.o,$(CTL_OBJ))
 UNIT_HELPER_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out helper/main.c,$(HELPER_SRC)))
 UNIT_TIERSCOPE_OBJ :=  # these tests include the source that they test
 UNIT_WORKLOAD_OBJ :=  # the same

@@ -16,5 +16,6 @@ enum ctl_exit {
 /* Subcommands: argv[0] is the command's name. They return an exit status. */
 int ctl_status(int argc, char **argv);
 int ctl_check_node(int argc, char **argv);
+int ctl_pool(int argc, char **argv);
 
 #endif

@@ -26,6 +26,7 @@ static const struct {
 } commands[] = {
     {"status", ctl_status, "[OPTION]...", "what emberd sees, does and costs"},
     {"check-node", ctl_check_node, "NODE", "is a fast node kept for ember alone? (as root)"},
+    {"pool", ctl_pool, "[list|add|remove]...", "memory that only ember puts pages into"},
     {"version", ctl_version, "", "the version of emberctl"},
     {"help", ctl_help, "", "this list; COMMAND --help tells more"},
 };
@@ -36,7 +37,7 @@ static void usage(FILE *out)
 {
 	fprintf(out, "usage: emberctl COMMAND [ARGUMENT]...\n\n");
 	for (size_t i = 0; i < NR_COMMANDS; i++)
-		fprintf(out, "  %-10s %-12s %s\n", commands[i].name, commands[i].arguments,
+		fprintf(out, "  %-10s %-21s %s\n", commands[i].name, commands[i].arguments,
 			commands[i].summary);
 	fprintf(out, "\nExit status: 0 done, 1 error, 2 wrong usage, 3 emberd is not running.\n"
 		     "That of check-node: emberctl check-node --help.\n");

@@ -87,6 +87,11 @@ static struct text bytes(uint64_t value)
 	return t;
 }
 
+void render_bytes(uint64_t value, int width, FILE *out)
+{
+	fprintf(out, "%*s", width, bytes(value).s);
+}
+
 static struct text duration(uint64_t ns)
 {
 	struct text t;

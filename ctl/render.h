@@ -21,4 +21,7 @@ int render_status(sd_json_variant *status, const struct render_options *options,
 /* @text with what is not safe to print on a terminal as \u{…}; for the current LC_CTYPE. */
 void render_name(const char *text, FILE *out);
 
+/* "512.0 MiB", at least @width columns wide. */
+void render_bytes(uint64_t value, int width, FILE *out);
+
 #endif

@@ -11,6 +11,7 @@
 #include <netlink/genl/genl.h>
 #include <netlink/netlink.h>
 
+#include "ember/sample.h"
 #include "util/cleanup.h"
 
 /* Results of all credits fit, so that a slow reader costs a fetch and no more. */
@@ -22,6 +23,7 @@ struct ember_genl {
 	int family;
 	int reply;                    /* of the request under way: 1: none yet, 0 or -errno */
 	struct ember_genl_info *info; /* to be filled by GET_INFO under way */
+	uint32_t pool_id;             /* filled by POOL_ADD */
 	bool lost; /* no room in the socket or in memory: fetch what is missing */
 	/* Requests sent and not freed; results that came while another answer was awaited. */
 	uint64_t open[EMBER_CREDITS];
@@ -193,6 +195,18 @@ static int take_info(struct ember_genl *genl, struct nlmsghdr *hdr)
 	return NL_OK;
 }
 
+static int take_pool(struct ember_genl *genl, struct nlmsghdr *hdr)
+{
+	struct nlattr *tb[EMBER_A_MAX + 1], *pool[EMBER_A_POOL_MAX + 1];
+
+	if (genlmsg_parse(hdr, 0, tb, EMBER_A_MAX, NULL) < 0 || !tb[EMBER_A_POOL] ||
+	    nla_parse_nested(pool, EMBER_A_POOL_MAX, tb[EMBER_A_POOL], NULL) < 0 ||
+	    !pool[EMBER_A_POOL_ID])
+		return NL_SKIP;
+	genl->pool_id = nla_get_u32(pool[EMBER_A_POOL_ID]);
+	return NL_OK;
+}
+
 static int on_valid(struct nl_msg *msg, void *arg)
 {
 	struct nlmsghdr *hdr = nlmsg_hdr(msg);
@@ -204,6 +218,8 @@ static int on_valid(struct nl_msg *msg, void *arg)
 	case EMBER_CMD_RESULT:
 	case EMBER_CMD_GET_RESULT:
 		return take_result(arg, hdr);
+	case EMBER_CMD_POOL_ADD:
+		return take_pool(arg, hdr);
 	default:
 		return NL_SKIP;
 	}
@@ -503,4 +519,54 @@ void ember_genl_result_clear(struct ember_genl_result *result)
 int ember_genl_cancel(struct ember_genl *genl, uint64_t id)
 {
 	return call_with_id(genl, EMBER_CMD_CANCEL, id);
+}
+
+static int put_new_pool(struct nl_msg *msg, uint64_t start, uint64_t bytes, int node)
+{
+	struct nlattr *nest = nla_nest_start(msg, EMBER_A_POOL);
+
+	if (!nest || nla_put_u64(msg, EMBER_A_POOL_START, start) < 0 ||
+	    nla_put_u64(msg, EMBER_A_POOL_BYTES, bytes) < 0 ||
+	    (node >= 0 && nla_put_u32(msg, EMBER_A_POOL_NODE, node) < 0))
+		return -ENOMEM;
+	nla_nest_end(msg, nest);
+	return 0;
+}
+
+int ember_genl_pool_add(struct ember_genl *genl, uint64_t start, uint64_t bytes, int node,
+			uint32_t *ret_id)
+{
+	struct nl_msg *msg = new_request(genl, EMBER_CMD_POOL_ADD);
+	int r;
+
+	if (!msg)
+		return -ENOMEM;
+	if (put_new_pool(msg, start, bytes, node) < 0) {
+		nlmsg_free(msg);
+		return -ENOMEM;
+	}
+	genl->pool_id = EMBER_MEM_UNKNOWN;
+	r = transact(genl, msg);
+	if (r < 0)
+		return r;
+	if (genl->pool_id == EMBER_MEM_UNKNOWN)
+		return -EBADMSG;
+	*ret_id = genl->pool_id;
+	return 0;
+}
+
+int ember_genl_pool_remove(struct ember_genl *genl, uint32_t id)
+{
+	struct nl_msg *msg = new_request(genl, EMBER_CMD_POOL_REMOVE);
+	struct nlattr *nest;
+
+	if (!msg)
+		return -ENOMEM;
+	nest = nla_nest_start(msg, EMBER_A_POOL);
+	if (!nest || nla_put_u32(msg, EMBER_A_POOL_ID, id) < 0) {
+		nlmsg_free(msg);
+		return -ENOMEM;
+	}
+	nla_nest_end(msg, nest);
+	return transact(genl, msg);
 }

@@ -61,4 +61,14 @@ void ember_genl_result_clear(struct ember_genl_result *result);
 /* End a request as soon as possible; its result still comes. */
 int ember_genl_cancel(struct ember_genl *genl, uint64_t id);
 
+/*
+ * Begin to own, or to give back, physical memory: 0 when it is under way, how it goes on is in
+ * /sys/kernel/ember/poolID. @node: -1 for the one that the firmware says. -EPERM: needs
+ * CAP_SYS_ADMIN; add: -EINVAL, -ERANGE, -EEXIST (overlaps a pool), -ENOSPC (no id left), -ENODEV
+ * (no such node); remove: -ENOENT (no such pool), -EBUSY (being added or emptied); other -errno.
+ */
+int ember_genl_pool_add(struct ember_genl *genl, uint64_t start, uint64_t bytes, int node,
+			uint32_t *ret_id);
+int ember_genl_pool_remove(struct ember_genl *genl, uint32_t id);
+
 #endif /* EMBER_GENL_H */

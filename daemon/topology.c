@@ -341,6 +341,13 @@ static void read_pool_room(const char *root, unsigned int pool, struct ember_nod
 		n->free_bytes = 0;
 }
 
+/* One that is in use, of a node that we know by its number. */
+static bool pool_counts(const char *root, unsigned int pool, uint64_t *ret_node)
+{
+	*ret_node = pool_number(root, pool, "node");
+	return *ret_node < EMBER_MAX_NODES && pool_is_ready(root, pool);
+}
+
 /* Bit i: there is a pool i. */
 static uint16_t find_pools(const char *root)
 {
@@ -367,8 +374,7 @@ static void place_pool(struct ember_topology *topo, unsigned int id, unsigned in
 	pool->pool_node = node;
 	memcpy(pool->distance, at->distance, sizeof(pool->distance));
 	for (unsigned int i = 0; i < EMBER_MAX_NODES; i++)
-		topo->nodes[i].distance[id] = topo->nodes[i].distance[node];
-	pool->distance[id] = at->distance[node];
+		topo->nodes[i].distance[id] = topo->nodes[i].distance[node]; /* its own, too */
 	pool->initiators = at->initiators;
 	if (at->has_cpu)
 		return;
@@ -383,9 +389,9 @@ static void read_pools(const char *root, struct ember_topology *topo)
 
 	for (uint16_t left = pools; left; left &= left - 1) {
 		unsigned int id = __builtin_ctz(left);
-		uint64_t node = pool_number(root, id, "node");
+		uint64_t node;
 
-		if (!pool_is_ready(root, id) || node >= EMBER_MAX_NODES)
+		if (!pool_counts(root, id, &node))
 			continue;
 		topo->nodes[id].is_pool = topo->nodes[id].has_memory = true;
 		read_pool_room(root, id, &topo->nodes[id]);
@@ -399,11 +405,12 @@ static bool pools_have_changed(const char *root, const struct ember_topology *to
 {
 	uint16_t pools =
 	    find_pools(root) & ~((topo->memory_nodes & ~topo->pools) | topo->cpu_nodes);
+	uint64_t node;
 
 	if (topo->pools & ~pools)
 		return true;
 	for (pools &= ~topo->pools; pools; pools &= pools - 1)
-		if (pool_is_ready(root, __builtin_ctz(pools)))
+		if (pool_counts(root, __builtin_ctz(pools), &node))
 			return true;
 	return false;
 }

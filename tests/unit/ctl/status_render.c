@@ -173,6 +173,19 @@ static void figures_are_told(void **state)
 	free(text);
 }
 
+static void pools_are_told_apart_from_nodes(void **state)
+{
+	char *text = render_changed("\"node\": 1, \"tier\": 1, \"cpus\": 0,",
+				    "\"node\": 14, \"tier\": 1, \"cpus\": 0, \"pool_of\": 0,");
+
+	print_message("%s", text);
+	expect_in(text, "\n  pool 14      2.00 GiB        0 B   2.00 GiB        0 B  "
+			"of node 0; rank: a node without CPUs");
+	expect_in(text, "\n  node 0 ");
+	expect_not_in(text, "no CPUs;");
+	free(text);
+}
+
 static void names_cannot_reach_the_terminal(void **state)
 {
 	char *text = render_text(golden, (struct render_options){0});
@@ -304,6 +317,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(figures_are_told),
+	    cmocka_unit_test(pools_are_told_apart_from_nodes),
 	    cmocka_unit_test(names_cannot_reach_the_terminal),
 	    cmocka_unit_test(names_keep_their_letters),
 	    cmocka_unit_test(trouble_is_told),

@@ -121,6 +121,29 @@ static void test_sideways_moves_are_told_apart(void **state)
 	}
 }
 
+/* Shared pages, by whichever mover: each move in one direction holds them back for longer. */
+static void test_shared_moves_are_told_apart(void **state)
+{
+	static const bool shared[EMBER_NR_MOVERS] = {
+	    [EMBER_MOVER_MODULE_SHARED] = true, [EMBER_MOVER_MOVE_SHARED] = true};
+	struct ember_fate_run run = {EMBER_FATE_MOVED, 4};
+
+	(void)state;
+	for (unsigned int mover = 0; mover < EMBER_NR_MOVERS; mover++) {
+		struct ember_move m = move;
+
+		ember_cooldown_destroy(&cooldown);
+		ember_cooldown_init(&cooldown, 64);
+		m.mover = mover;
+		for (unsigned int i = 0; i < 2; i++)
+			ember_account_result(&account, &rs, &cooldown, &m, parts, &run, 1,
+					     i * 5000 * MSEC);
+		assert_int_equal(
+		    ember_cooldown_look(&cooldown, &m.id, 5 * 4096, EMBER_COOL_UP, 12000 * MSEC),
+		    shared[mover] ? EMBER_COOL_AGAIN : EMBER_COOL_FREE);
+	}
+}
+
 /* What the planner is told about each page, by fate: may it go up, may it go down, and later? */
 static void test_feedback(void **state)
 {
@@ -211,9 +234,13 @@ static void test_process_gone(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_in_flight),    TEST(test_page_by_page),
-	    TEST(test_feedback),     TEST(test_short_and_long_results),
-	    TEST(test_process_gone), TEST(test_sideways_moves_are_told_apart),
+	    TEST(test_in_flight),
+	    TEST(test_page_by_page),
+	    TEST(test_feedback),
+	    TEST(test_short_and_long_results),
+	    TEST(test_process_gone),
+	    TEST(test_sideways_moves_are_told_apart),
+	    TEST(test_shared_moves_are_told_apart),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

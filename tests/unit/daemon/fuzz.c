@@ -108,7 +108,7 @@ struct world {
 	uint64_t nr_passes; /* over all regions, of the last plan */
 };
 
-/* Two or three tiers of one or two nodes, with numbers that have holes. */
+/* Two or three tiers of one or two memories, with numbers that have holes; some are pools. */
 static void make_topology(struct ember_topology *t)
 {
 	unsigned int node = below(3); /* at most 2 + 6 * 2 */
@@ -123,6 +123,8 @@ static void make_topology(struct ember_topology *t)
 
 			n->has_memory = true;
 			n->tier = tier;
+			n->is_pool = one_in(3);
+			t->pools |= n->is_pool << node;
 			for (unsigned int k = 0; k < EMBER_MAX_NODES; k++)
 				n->distance[k] = k == node ? 10 : 10 + below(3) * 10;
 			t->memory_nodes |= 1U << node;
@@ -296,6 +298,27 @@ struct planned {
 	uint64_t nr[EMBER_NR_DIRECTIONS];
 };
 
+/* Pools take plain pages, by the module; shared pages are asked for as such, and no others are. */
+static void check_mover(const struct world *w, const struct ember_move *m,
+			const struct ember_region *r, unsigned int page)
+{
+	bool to_pool = w->topo.nodes[m->dest].is_pool;
+	bool from_pool = w->topo.nodes[ember_region_page_mem(r, page)].is_pool;
+	bool plain = r->kind == EMBER_KIND_ANON && r->order == EMBER_ORDER_BASE;
+	uint64_t shared[EMBER_PLANE_WORDS];
+
+	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
+	must(m->to_pool == to_pool);
+	must(!(to_pool || m->restricted) || plain);
+	if (to_pool || from_pool || m->restricted)
+		must(m->mover ==
+		     (test_bit(shared, page) ? EMBER_MOVER_MODULE_SHARED : EMBER_MOVER_MODULE));
+	else if (test_bit(shared, page))
+		must(m->mover == EMBER_MOVER_MOVE_SHARED);
+	else
+		must(m->mover == (plain ? EMBER_MOVER_MODULE : EMBER_MOVER_MOVE_PAGES));
+}
+
 static void check_page(const struct world *w, struct planned *planned, const struct ember_move *m,
 		       const struct ember_region *r, unsigned int page)
 {
@@ -309,6 +332,7 @@ static void check_page(const struct world *w, struct planned *planned, const str
 	must(test_bit(present, page));
 	must(mem < EMBER_MAX_NODES && w->topo.memory_nodes >> mem & 1);
 	must(mem != m->dest);
+	check_mover(w, m, r, page);
 	if (m->direction == EMBER_DEMOTE)
 		must(tier > w->topo.nodes[mem].tier);
 	else if (m->why == EMBER_WHY_NEARER)
@@ -416,7 +440,7 @@ static void live(struct world *w)
 
 static void test_worlds(void **state)
 {
-	uint64_t nr_moves = 0, nr_pages = 0;
+	uint64_t nr_moves = 0, nr_by_mover[EMBER_NR_MOVERS] = {0};
 
 	(void)state;
 	for (uint64_t i = first_world; i <= last_world; i++) {
@@ -427,15 +451,20 @@ static void test_worlds(void **state)
 		live(w);
 		nr_moves += w->account.nr_moves_submitted;
 		for (int m = 0; m < EMBER_NR_MOVERS; m++)
-			nr_pages += w->account.books[EMBER_PROMOTE][m].tried +
-				    w->account.books[EMBER_DEMOTE][m].tried;
+			nr_by_mover[m] += w->account.books[EMBER_PROMOTE][m].tried +
+					  w->account.books[EMBER_DEMOTE][m].tried;
 		free_world(w);
 		free(w);
 	}
 	alarm(0);
-	print_message("%" PRIu64 " moves of %" PRIu64 " pages\n", nr_moves, nr_pages);
+	print_message("%" PRIu64 " moves\n", nr_moves);
 	/* else the rules were kept by doing nothing */
 	assert_true(nr_moves > 10 * NR_WORLDS || last_world - first_world < NR_WORLDS - 1);
+	for (int m = 0; m < EMBER_NR_MOVERS; m++) {
+		print_message("mover %d: %" PRIu64 " pages\n", m, nr_by_mover[m]);
+		assert_true(nr_by_mover[m] > 10 * NR_WORLDS ||
+			    last_world - first_world < NR_WORLDS - 1);
+	}
 }
 
 /* ---- single deciders at the ends of their numbers ---- */

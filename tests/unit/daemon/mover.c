@@ -29,6 +29,7 @@ struct ember_genl {
 	bool broken;
 };
 
+static atomic_uint nr_shared;    /* requests for shared pages */
 static unsigned int break_every; /* so many waits the connection breaks; 0: never */
 
 #define WRAPS(name) __asm__("__wrap_ember_genl_" name)
@@ -59,6 +60,7 @@ struct ember_genl *module_close(struct ember_genl *genl)
 int module_migrate(struct ember_genl *genl, uint64_t id, const struct ember_move *move,
 		   const struct ember_move_region *regions)
 {
+	nr_shared += move->mover == EMBER_MOVER_MODULE_SHARED;
 	if (break_every && id % 400 == 0)
 		genl->broken = true; /* on the way there */
 	if (genl->broken)
@@ -109,7 +111,9 @@ static uint64_t start_of_this_process(void)
 static struct ember_job *new_job(void *area, uint64_t start_ns, unsigned int i)
 {
 	struct ember_job *job = calloc(1, sizeof(*job) + sizeof(job->regions[0]));
-	enum ember_mover mover = i % 5 ? EMBER_MOVER_MODULE : EMBER_MOVER_MOVE_PAGES;
+	enum ember_mover mover = i % 5 == 0   ? EMBER_MOVER_MOVE_PAGES
+				 : i % 5 == 1 ? EMBER_MOVER_MODULE_SHARED
+					      : EMBER_MOVER_MODULE;
 
 	assert_non_null(job);
 	job->move = (struct ember_move){.id = {.tgid = getpid(), .start_boottime_ns = start_ns},
@@ -206,6 +210,7 @@ static void test_each_job_comes_back_once(void **state)
 	break_every = 0;
 	run_jobs(fates);
 	assert_int_equal(fates[EMBER_FATE_UNKNOWN], 0);
+	assert_true(nr_shared >= NR_JOBS / 5); /* once each, or again when there was no credit */
 }
 
 /* What a broken connection had open is unknown, and the next jobs go over a new one. */

@@ -111,6 +111,49 @@ static void judged_by_table(void **state)
 	}
 }
 
+/* The kernel's balancing does not look at pools, wherever their node is. */
+static void pools_are_passed_by(void **state)
+{
+	static const struct machine fast = {
+	    "DDR with CPUs, a fast pool", 2, {{4, true, true, 1}, {-1, true, false, 0}}};
+	static const struct machine slow = {
+	    "DDR with CPUs, a pool of slow memory", 2, {{4, true, true, 0}, {22, true, false, 1}}};
+	static const struct machine beside_hbm = {
+	    "DDR with CPUs, a pool, HBM",
+	    2,
+	    {{4, true, true, 1}, {-1, true, false, 0}, {2, true, false, 0}}};
+	static const struct machine beside_cxl = {
+	    "DRAM with CPUs, a fast pool, CXL",
+	    3,
+	    {{4, true, true, 1}, {-1, true, false, 0}, {22, true, false, 2}}};
+	static const struct {
+		const struct machine *machine;
+		int mode;
+		enum ember_numab_reason reason;
+	} table[] = {
+	    {&fast, 1, EMBER_NUMAB_PULLS_ACROSS},
+	    {&slow, 1, EMBER_NUMAB_PULLS_ACROSS},
+	    {&beside_hbm, 1, EMBER_NUMAB_PULLS_TO_CPU},
+	    {&fast, 2, EMBER_NUMAB_ALL_TOP},
+	    {&slow, 2, EMBER_NUMAB_ALL_TOP},
+	    {&beside_hbm, 2, EMBER_NUMAB_ALL_TOP},
+	    {&beside_cxl, 2, EMBER_NUMAB_COMPETES},
+	};
+
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		struct ember_topology topo = topology_of(table[i].machine);
+		enum ember_numab_reason reason;
+
+		topo.pools = 1 << 1;
+		topo.nodes[1].is_pool = true;
+		reason = ember_numab_judge(&topo, table[i].mode);
+		print_message("%s, mode %d: expects %s, sees %s\n", table[i].machine->name,
+			      table[i].mode, ember_numab_word(table[i].reason),
+			      ember_numab_word(reason));
+		assert_int_equal(reason, table[i].reason);
+	}
+}
+
 static void every_reason_has_words(void **state)
 {
 	for (unsigned int i = 0; i < EMBER_NR_NUMAB_REASONS; i++) {
@@ -123,6 +166,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(judged_by_table),
+	    cmocka_unit_test(pools_are_passed_by),
 	    cmocka_unit_test(every_reason_has_words),
 	};
 

@@ -53,6 +53,25 @@ static struct ember_topology cxl(uint64_t fast_free_mib)
 	return t;
 }
 
+#define POOL 14
+
+static void add_pool(struct ember_topology *t, unsigned int tier, uint64_t mib, uint64_t free_mib)
+{
+	add_node(t, POOL, tier, mib, free_mib);
+	t->nodes[POOL].is_pool = true;
+	t->pools |= 1U << POOL;
+}
+
+/* A fast pool, and node 0. */
+static struct ember_topology pool_and_node(uint64_t pool_free_mib)
+{
+	struct ember_topology t = no_nodes();
+
+	add_pool(&t, 0, 64, pool_free_mib);
+	add_node(&t, 0, 1, 256, 128);
+	return t;
+}
+
 /* ---- processes ---- */
 
 struct proc {
@@ -389,6 +408,218 @@ static void test_movers(void **state)
 					 512);
 		ember_regions_clear(&p.rs);
 	}
+}
+
+/* What is not plain anonymous memory cannot come to a pool; the rest comes by the module. */
+static void test_pool_takes_what_the_module_moves(void **state)
+{
+	static const struct {
+		uint8_t kind, order;
+		bool shared;
+		int mover; /* -1: does not move */
+		enum ember_why_not why_not;
+	} cases[] = {
+	    {EMBER_KIND_ANON, EMBER_ORDER_BASE, false, EMBER_MOVER_MODULE, 0},
+	    {EMBER_KIND_ANON, EMBER_ORDER_BASE, true, EMBER_MOVER_MODULE_SHARED, 0},
+	    {EMBER_KIND_ANON, EMBER_ORDER_MTHP, false, -1, EMBER_WHY_NOT_MODULE_ONLY},
+	    {EMBER_KIND_ANON, EMBER_ORDER_PMD, false, -1, EMBER_WHY_NOT_MODULE_ONLY},
+	    {EMBER_KIND_FILE, EMBER_ORDER_BASE, false, -1, EMBER_WHY_NOT_MODULE_ONLY},
+	    {EMBER_KIND_SHMEM, EMBER_ORDER_BASE, false, -1, EMBER_WHY_NOT_MODULE_ONLY},
+	    {EMBER_KIND_SHMEM, EMBER_ORDER_BASE, true, -1, EMBER_WHY_NOT_MODULE_ONLY},
+	    {EMBER_KIND_MIXED, EMBER_ORDER_BASE, false, -1, EMBER_WHY_NOT_MODULE_ONLY},
+	    {EMBER_KIND_FILE, EMBER_ORDER_BASE, true, -1, EMBER_WHY_NOT_SHARED_FILE},
+	    {EMBER_KIND_HUGETLB, EMBER_ORDER_BASE, false, -1, EMBER_WHY_NOT_KIND},
+	};
+	struct ember_topology t = pool_and_node(32);
+	struct ember_plan_limits limits = plenty();
+
+	(void)state;
+	for (size_t i = 0; i < NR(cases); i++) {
+		struct ember_region_rec rec = make_record(0);
+		struct proc p;
+
+		make_proc(&p, 1);
+		rec.kind = cases[i].kind;
+		rec.order_class = cases[i].order;
+		memset(rec.young, 0xff, sizeof(rec.young));
+		if (cases[i].shared)
+			memset(rec.shared, 0xff, sizeof(rec.shared));
+		add_record(&p, &rec, EMBER_LEVELS - 1);
+		make(&t, &p, 1, &limits);
+		assert_int_equal(plan.nr_moves, cases[i].mover < 0 ? 0 : 1);
+		if (cases[i].mover >= 0) {
+			assert_int_equal(plan.moves[0].mover, cases[i].mover);
+			assert_int_equal(plan.moves[0].dest, POOL);
+			assert_true(plan.moves[0].to_pool);
+			assert_int_equal(plan.moves[0].nr_pages, 512);
+			assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY], 0);
+		} else {
+			assert_int_equal(plan.nr_why_not[cases[i].why_not], 512);
+		}
+		ember_regions_clear(&p.rs);
+	}
+}
+
+/* Down to a node by the module alone: move_pages(2) knows no device memory. */
+static void test_pages_leave_pools_by_the_module(void **state)
+{
+	struct ember_topology t = pool_and_node(0);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec = make_record(REGION);
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	add_region(&p, 0, HOT, 0);
+	place(&rec, POOL);
+	set_bit(rec.young, 5);
+	set_bit(rec.shared, 5);
+	add_record(&p, &rec, COLD);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 512);
+	assert_int_equal(plan.nr_planned[EMBER_DEMOTE], 512);
+	assert_int_equal(plan.nr_moves, 3);
+	assert_int_equal(plan.moves[0].mover, EMBER_MOVER_MODULE);
+	assert_int_equal(plan.moves[0].nr_pages, 511);
+	assert_int_equal(plan.moves[1].mover, EMBER_MOVER_MODULE_SHARED);
+	assert_int_equal(plan.moves[1].nr_pages, 1);
+	for (unsigned int i = 0; i < 2; i++) {
+		assert_int_equal(plan.moves[i].dest, 0);
+		assert_false(plan.moves[i].to_pool);
+	}
+	assert_int_equal(plan.moves[2].dest, POOL);
+	assert_true(plan.moves[2].to_pool);
+	ember_regions_clear(&p.rs);
+}
+
+/* Half of a region lies in the pool, and it has large folios too: each half by its mover. */
+static void test_pages_of_pools_in_regions_of_others(void **state)
+{
+	struct ember_topology t = pool_and_node(0);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec = make_record(0);
+	struct proc p;
+
+	(void)state;
+	add_node(&t, 1, 2, 256, 128);
+	t.nodes[0].free_bytes = 0;
+	make_proc(&p, 1);
+	rec.order_class = EMBER_ORDER_MTHP;
+	for (unsigned int page = 0; page < 512; page++)
+		set_mem(&rec, page, page < 256 ? POOL : 0);
+	add_record(&p, &rec, COLD);
+	add_region(&p, 1, HOT, 1);
+	make(&t, &p, 1, &limits);
+	for (uint32_t i = 0; i < plan.nr_moves; i++) {
+		const struct ember_move *m = &plan.moves[i];
+
+		for (uint32_t k = m->first_region; k < m->first_region + m->nr_regions; k++) {
+			const struct ember_move_region *mr = &plan.regions[k];
+
+			if (mr->addr || !mr->nr_pages)
+				continue;
+			print_message("%u pages by mover %u\n", mr->nr_pages, m->mover);
+			for (unsigned int page = 0; page < 512; page++)
+				if (test_bit(mr->pages, page))
+					assert_int_equal(m->mover, page < 256
+								       ? EMBER_MOVER_MODULE
+								       : EMBER_MOVER_MOVE_PAGES);
+		}
+	}
+	assert_int_equal(planned(0, POOL, EMBER_PROMOTE), 256); /* for as many as lay there */
+	assert_int_equal(planned(0, 1, EMBER_DEMOTE), 512);
+	ember_regions_clear(&p.rs);
+}
+
+/* Beside a node in the fast tier a pool is no loss to the others: they go to the node. */
+static void test_pool_beside_a_fast_node(void **state)
+{
+	struct ember_topology t = pool_and_node(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec huge = make_record(0);
+	struct proc p;
+
+	(void)state;
+	add_node(&t, 1, 0, 64, 32);
+	make_proc(&p, 1);
+	huge.order_class = EMBER_ORDER_PMD;
+	add_record(&p, &huge, EMBER_LEVELS - 1);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 1, EMBER_PROMOTE), 512);
+	assert_int_equal(plan.moves[0].mover, EMBER_MOVER_MOVE_PAGES);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY], 0);
+	ember_regions_clear(&p.rs);
+}
+
+/* The cpuset goes first: nobody is told of pools who may not use them anyway. */
+static void test_pool_outside_the_allowed(void **state)
+{
+	struct ember_topology t = pool_and_node(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec huge = make_record(REGION);
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	p.plan.allowed = 1U << 0;
+	huge.order_class = EMBER_ORDER_PMD;
+	add_region(&p, 0, HOT, 0);
+	add_record(&p, &huge, EMBER_LEVELS - 1);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_NOT_ALLOWED], 1024);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY], 0);
+	ember_regions_clear(&p.rs);
+}
+
+/* Between two nodes: plain pages stop there on their way down, the others pass it by. */
+static void test_pool_in_the_middle(void **state)
+{
+	struct ember_topology t = no_nodes();
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec huge = make_record(4 * REGION);
+	struct proc p;
+
+	(void)state;
+	add_node(&t, 0, 0, 64, 0);
+	add_pool(&t, 1, 64, 32);
+	add_node(&t, 1, 2, 256, 128);
+	make_proc(&p, 1);
+	add_region(&p, 0, HOT, 1);
+	add_region(&p, 1, HOT, 1);
+	add_region(&p, 2, WARM, 0);
+	huge.order_class = EMBER_ORDER_PMD;
+	add_record(&p, &huge, COLD); /* lies on node 0 */
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 1024);
+	assert_int_equal(planned(0, POOL, EMBER_DEMOTE), 512);
+	assert_int_equal(planned(0, 1, EMBER_DEMOTE), 512);
+	for (uint32_t i = 0; i < plan.nr_moves; i++) {
+		const struct ember_move *m = &plan.moves[i];
+		uint64_t addr = plan.regions[m->first_region].addr;
+
+		assert_int_equal(m->to_pool, m->dest == POOL);
+		assert_int_equal(m->mover,
+				 addr == 4 * REGION ? EMBER_MOVER_MOVE_PAGES : EMBER_MOVER_MODULE);
+	}
+	/* not counted: the fastest tier is a node */
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY], 0);
+	ember_regions_clear(&p.rs);
+	/* and up into it, past nothing */
+	make_proc(&p, 1);
+	t.nodes[0].free_bytes = 0;
+	add_region(&p, 0, HOT, 0);
+	add_region(&p, 1, WARM, 1);
+	huge.addr = 2 * REGION;
+	place(&huge, 1);
+	add_record(&p, &huge, HOT + 40);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, POOL, EMBER_PROMOTE), 512);
+	assert_int_equal(planned(0, POOL, EMBER_DEMOTE), 0);
+	for (uint32_t i = 0; i < plan.nr_moves; i++)
+		if (plan.moves[i].dest == POOL)
+			assert_int_equal(plan.regions[plan.moves[i].first_region].addr, REGION);
+	ember_regions_clear(&p.rs);
 }
 
 /* A few shared pages in an exclusive region: each part by its mover. */
@@ -1208,6 +1439,12 @@ int main(void)
 	    TEST(test_movers),
 	    TEST(test_movers_within_a_region),
 	    TEST(test_measured_times_choose_the_mover),
+	    TEST(test_pool_takes_what_the_module_moves),
+	    TEST(test_pages_leave_pools_by_the_module),
+	    TEST(test_pages_of_pools_in_regions_of_others),
+	    TEST(test_pool_beside_a_fast_node),
+	    TEST(test_pool_outside_the_allowed),
+	    TEST(test_pool_in_the_middle),
 	    TEST(test_shared_pages_count_once),
 	    TEST(test_shared_pages_count_where_hottest),
 	    TEST(test_strangers_share_nothing),

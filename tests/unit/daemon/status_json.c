@@ -138,6 +138,9 @@ static void expect_text(sd_json_variant *v, const char *path, const char *expect
 	assert_string_equal(sd_json_variant_string(at(v, path)), expected);
 }
 
+static void check_struct(sd_json_variant *v, const sd_varlink_symbol *symbol);
+static const sd_varlink_symbol *find_symbol(const char *name);
+
 static void figures_arrive(void **state)
 {
 	sd_json_variant *v = json(*state, &root);
@@ -168,6 +171,32 @@ static void figures_arrive(void **state)
 	expect_text(v, "numa_balancing/reason", "pulls-to-cpu");
 	expect_text(v, "damon_stat/reason", "steals");
 	assert_true(sd_json_variant_boolean(at(v, "damon_stat/borrowed")));
+	sd_json_variant_unref(v);
+}
+
+/* The second memory is a pool of the first one's node. */
+static void pools_are_memories(void **state)
+{
+	struct ember_status *s = *state;
+	sd_json_variant *v;
+
+	v = json(s, &root);
+	assert_null(at(v, "nodes/0/pool_of"));
+	assert_null(at(v, "nodes/1/pool_of"));
+	sd_json_variant_unref(v);
+	s->topology.pools = 1 << 1;
+	s->topology.nodes[1].is_pool = true;
+	s->topology.nodes[1].pool_node = 0;
+	s->topology.nodes[1].claim = EMBER_CLAIM_POOL;
+	s->nr_why_not[EMBER_WHY_NOT_MODULE_ONLY] = 7;
+	v = json(s, &root);
+	assert_null(at(v, "nodes/0/pool_of"));
+	expect_number(v, "nodes/1/pool_of", 0);
+	expect_text(v, "nodes/1/claim", "pool");
+	expect_number(v, "nodes/1/tier", 1);
+	expect_text(v, "plan/why_not/1/word", "module-only");
+	expect_number(v, "plan/why_not/1/pages", 7);
+	check_struct(v, find_symbol("Status"));
 	sd_json_variant_unref(v);
 }
 
@@ -282,8 +311,6 @@ static void numbers_may_be_as_large_as_they_get(void **state)
 
 /* ---- the interface says what the object is, field by field ---- */
 
-static void check_struct(sd_json_variant *v, const sd_varlink_symbol *symbol);
-
 static void check_value(sd_json_variant *v, const sd_varlink_field *field)
 {
 	switch (field->field_type) {
@@ -380,6 +407,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(figures_arrive, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(pools_are_memories, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(refusals_are_those_that_occurred, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(hostile_names_are_escaped, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(everybody_sees_what_he_may, set_up, tear_down),

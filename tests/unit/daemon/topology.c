@@ -50,6 +50,19 @@ static void unpack(const char *name)
 	fclose(in);
 }
 
+static void write_file(const char *name, const char *text)
+{
+	char path[400];
+	FILE *f;
+
+	snprintf(path, sizeof(path), "%s/%s", root, name);
+	make_directories(path);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	fputs(text, f);
+	fclose(f);
+}
+
 static int setup(void **state)
 {
 	(void)state;
@@ -225,18 +238,6 @@ static void test_overrides(void **state)
 	}
 }
 
-static void write_file(const char *name, const char *text)
-{
-	char path[400];
-	FILE *f;
-
-	snprintf(path, sizeof(path), "%s/%s", root, name);
-	f = fopen(path, "w");
-	assert_non_null(f);
-	fputs(text, f);
-	fclose(f);
-}
-
 static void test_refresh(void **state)
 {
 	struct ember_topology t = must_read("cxl", NULL, 0);
@@ -259,6 +260,228 @@ static void test_refresh(void **state)
 	assert_int_equal(t.nodes[0].tier, 0); /* ranks stay */
 }
 
+/* ---- pools ---- */
+
+static void write_pool(unsigned int id, const char *attr, const char *text)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "sys/kernel/ember/pool%u/%s", id, attr);
+	write_file(name, text);
+}
+
+/* 256 MiB of @node, of which 64 MiB are used and 1 MiB is broken. */
+static void make_pool(unsigned int id, const char *node, const char *state)
+{
+	write_pool(id, "node", node);
+	write_pool(id, "bytes", "268435456\n");
+	write_pool(id, "used_bytes", "67108864\n");
+	write_pool(id, "bad_bytes", "1048576\n");
+	write_pool(id, "state", state);
+}
+
+static void drop_pool(unsigned int id)
+{
+	char command[160];
+
+	snprintf(command, sizeof(command), "rm -r '%s/sys/kernel/ember/pool%u'", root, id);
+	assert_int_equal(system(command), 0);
+}
+
+#define POOL_BYTES (256ULL << 20)
+
+static void test_pool_figures(void **state)
+{
+	struct ember_topology t;
+	const struct ember_node *pool = &t.nodes[14];
+
+	(void)state;
+	make_pool(14, "3\n", "ready\n"); /* a part of the HBM of the second socket */
+	t = must_read("2s-hbm", NULL, 0);
+	assert_int_equal(t.pools, 1 << 14);
+	assert_int_equal(t.memory_nodes, 0xf | 1 << 14);
+	assert_int_equal(t.cpu_nodes, 0x3);
+	assert_true(pool->has_memory && pool->is_pool && !pool->has_cpu);
+	assert_int_equal(pool->pool_node, 3);
+	assert_int_equal(pool->capacity_bytes, POOL_BYTES - (1 << 20));
+	assert_int_equal(pool->free_bytes, POOL_BYTES - (65 << 20));
+	assert_int_equal(pool->high_watermark_bytes, 0); /* nobody else allocates from it */
+	assert_int_equal(pool->kernel_tier, -1);
+	/* as near and far as its node */
+	assert_int_equal(pool->initiator, 1);
+	assert_int_equal(pool->initiators, 1 << 1);
+	for (unsigned int n = 0; n < 4; n++) {
+		assert_int_equal(t.nodes[n].distance[14], t.nodes[n].distance[3]);
+		assert_int_equal(pool->distance[n], t.nodes[3].distance[n]);
+	}
+	assert_int_equal(pool->distance[14], 10);
+}
+
+/* Whose figures it has, and which tier it comes to: pool 14 of node @of. */
+static const struct {
+	const char *name, *of;
+	uint16_t tiers[4];
+	enum ember_claim claim;
+	uint32_t read_latency_ns; /* those of a node with CPUs are of its own memory */
+} pool_shapes[] = {
+    {"cxl", "0\n", {0x4000, 0x1, 0x2}, EMBER_CLAIM_POOL, 0}, /* on-chip memory, say */
+    {"cxl", "1\n", {0x1, 0x4002}, EMBER_CLAIM_KERNEL, 300},  /* a part of the CXL memory */
+    {"hbm", "1\n", {0x4002, 0x1}, EMBER_CLAIM_KERNEL, 90},
+    {"3t", "2\n", {0x2, 0x1, 0x4004}, EMBER_CLAIM_KERNEL, 300},
+    {"hmat-one-tier", "1\n", {0x4002, 0x1}, EMBER_CLAIM_HMAT, 110},
+    {"hmat-one-tier", "0\n", {0x4002, 0x1}, EMBER_CLAIM_POOL, 0},
+    {"no-hmat", "1\n", {0x4000, 0x1, 0x2}, EMBER_CLAIM_POOL, 0},
+    {"one-node", "0\n", {0x4000, 0x1}, EMBER_CLAIM_POOL, 0},
+    {"one-node", "3\n", {0x4000, 0x1}, EMBER_CLAIM_POOL, 0}, /* its node is not online */
+};
+
+static void test_pool_ranks(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < NR(pool_shapes); i++) {
+		struct ember_topology t;
+
+		make_pool(14, pool_shapes[i].of, "ready\n");
+		t = must_read(pool_shapes[i].name, NULL, 0);
+		for (unsigned int tier = 0; tier < 4; tier++)
+			assert_int_equal(t.tiers[tier].nodes, pool_shapes[i].tiers[tier]);
+		assert_int_equal(t.nodes[14].claim, pool_shapes[i].claim);
+		assert_int_equal(t.nodes[14].read_latency_ns, pool_shapes[i].read_latency_ns);
+		teardown(NULL);
+		assert_int_equal(setup(NULL), 0);
+	}
+}
+
+/* The kernel's tiers know no pool: they go on telling the nodes apart. */
+static void test_pool_leaves_nodes_their_claims(void **state)
+{
+	struct ember_topology t;
+
+	(void)state;
+	make_pool(4, "0\n", "ready\n"); /* between them: they are looked at in turn */
+	t = must_read("holes", NULL, 0);
+	assert_int_equal(t.pools, 1 << 4);
+	assert_int_equal(t.nodes[0].claim, EMBER_CLAIM_KERNEL);
+	assert_int_equal(t.nodes[5].claim, EMBER_CLAIM_KERNEL);
+	assert_int_equal(t.tiers[0].nodes, 1 << 4);
+	assert_int_equal(t.tiers[1].nodes, 1 << 0);
+	assert_int_equal(t.tiers[2].nodes, 1 << 5);
+}
+
+static void test_pool_override(void **state)
+{
+	static const struct {
+		struct ember_tier_override o;
+		uint16_t tiers[4];
+	} cases[] = {
+	    {{0x4000, 1}, {0x2, 0x4000, 0x1, 0x4}}, /* by nature it is with the HBM */
+	    {{0x4001, 0}, {0x4001, 0x2, 0x4}},
+	    {{0x4000, 14}, {0x2, 0x1, 0x4, 0x4000}},
+	    {{0x2000, 0}, {0x4002, 0x1, 0x4}}, /* another pool, that is not there */
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NR(cases); i++) {
+		struct ember_topology t;
+
+		make_pool(14, "1\n", "ready\n");
+		t = must_read("3t", &cases[i].o, 1);
+		for (unsigned int tier = 0; tier < 4; tier++)
+			assert_int_equal(t.tiers[tier].nodes, cases[i].tiers[tier]);
+		assert_int_equal(t.nodes[14].claim == EMBER_CLAIM_POLICY,
+				 cases[i].o.nodes >> 14 & 1);
+	}
+}
+
+/* What is no memory yet, or no longer, or has a number that a node has. */
+static void test_pools_left_out(void **state)
+{
+	struct ember_topology t;
+
+	(void)state;
+	make_pool(14, "0\n", "adding\n");
+	make_pool(13, "0\n", "draining\n");
+	make_pool(12, "0\n", "failed\n");
+	make_pool(11, "15\n", "ready\n");
+	make_pool(10, "-1\n", "ready\n");
+	make_pool(15, "0\n", "ready\n"); /* beyond all numbers */
+	make_pool(5, "0\n", "ready\n");  /* a node with memory has this number */
+	make_pool(2, "0\n", "ready\n");  /* one with CPUs only */
+	t = must_read("holes", NULL, 0);
+	assert_int_equal(t.pools, 0);
+	assert_int_equal(t.memory_nodes, 0x21);
+	assert_false(t.nodes[5].is_pool || t.nodes[2].is_pool);
+	for (unsigned int n = 10; n < EMBER_MAX_NODES; n++)
+		assert_false(t.nodes[n].has_memory);
+	/* and they are no news either */
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+}
+
+static void test_bad_pool_numbers(void **state)
+{
+	struct ember_topology t;
+
+	(void)state;
+	make_pool(14, "0\n", "ready\n");
+	write_pool(14, "used_bytes", "536870912\n"); /* more than there is */
+	make_pool(13, "0\n", "ready\n");
+	write_pool(13, "bad_bytes", "536870912\n");
+	make_pool(12, "0\n", "ready\n");
+	write_pool(12, "bytes", "many\n");
+	t = must_read("one-node", NULL, 0);
+	assert_int_equal(t.nodes[14].capacity_bytes, POOL_BYTES - (1 << 20));
+	assert_int_equal(t.nodes[14].free_bytes, 0);
+	assert_int_equal(t.nodes[13].capacity_bytes, 0);
+	assert_int_equal(t.nodes[13].free_bytes, 0);
+	assert_int_equal(t.nodes[12].capacity_bytes, 0);
+	assert_int_equal(t.nodes[12].free_bytes, 0);
+}
+
+/* A topology with one pool is kept up to date until the pools are others. */
+static void test_pools_come_and_go(void **state)
+{
+	struct ember_topology t;
+
+	(void)state;
+	make_pool(14, "1\n", "ready\n");
+	t = must_read("hbm", NULL, 0);
+	write_pool(14, "used_bytes", "134217728\n");
+	write_pool(14, "bad_bytes", "2097152\n");
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+	assert_int_equal(t.nodes[14].capacity_bytes, POOL_BYTES - (2 << 20));
+	assert_int_equal(t.nodes[14].free_bytes, POOL_BYTES - (130 << 20));
+	assert_int_equal(t.nodes[14].high_watermark_bytes, 0);
+	/* nothing goes to one that is being emptied; its pages are still known by it */
+	write_pool(14, "state", "draining\n");
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+	assert_int_equal(t.nodes[14].free_bytes, 0);
+	assert_int_equal(t.nodes[14].tier, 0);
+	/* it could not be emptied */
+	write_pool(14, "state", "ready\n");
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+	assert_int_equal(t.nodes[14].free_bytes, POOL_BYTES - (130 << 20));
+	/* one more: not before it is ready */
+	make_pool(13, "0\n", "adding\n");
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+	write_pool(13, "state", "ready\n");
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), -ESTALE);
+	assert_int_equal(ember_topology_read(sys_root, proc_root, NULL, 0, &t), 0);
+	assert_int_equal(t.pools, 3 << 13);
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+	/* one less */
+	drop_pool(14);
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), -ESTALE);
+	assert_int_equal(ember_topology_read(sys_root, proc_root, NULL, 0, &t), 0);
+	assert_int_equal(t.pools, 1 << 13);
+	/* the module was unloaded */
+	drop_pool(13);
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), -ESTALE);
+	assert_int_equal(ember_topology_read(sys_root, proc_root, NULL, 0, &t), 0);
+	assert_int_equal(t.pools, 0);
+	assert_int_equal(t.memory_nodes, 0x3);
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+}
+
 static void test_nothing_to_read(void **state)
 {
 	struct ember_topology t = {.nr_tiers = 77};
@@ -276,9 +499,20 @@ static void test_nothing_to_read(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    TEST(test_shapes),          TEST(test_figures),   TEST(test_holes),
-	    TEST(test_nearest),         TEST(test_overrides), TEST(test_refresh),
+	    TEST(test_shapes),
+	    TEST(test_figures),
+	    TEST(test_holes),
+	    TEST(test_nearest),
+	    TEST(test_overrides),
+	    TEST(test_refresh),
 	    TEST(test_nothing_to_read),
+	    TEST(test_pool_figures),
+	    TEST(test_pool_ranks),
+	    TEST(test_pool_leaves_nodes_their_claims),
+	    TEST(test_pool_override),
+	    TEST(test_pools_left_out),
+	    TEST(test_bad_pool_numbers),
+	    TEST(test_pools_come_and_go),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
