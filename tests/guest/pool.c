@@ -228,6 +228,26 @@ static void test_scan(void)
 	expect(pool_remove(&nl, a) && pool_remove(&nl, b), "both removed");
 }
 
+/* What somebody has is not given to others, however often they take and give back the rest. */
+static void test_no_page_twice(void)
+{
+	int id = pool_add(&nl, start, 4 * MIB);
+	char *resident = area_map(768), *guest = area_map(256);
+	size_t bad = 0;
+
+	area_fill(resident, 768, 0, SEED);
+	area_fill(guest, 256, 0, SEED);
+	bad += move(resident, 768, EMBER_NL_POOL(id)) != 768;
+	for (int i = 0; i < 24; i++)
+		bad += move(guest, 256, i % 2 ? 0 : EMBER_NL_POOL(id)) != 256 ||
+		       area_check(guest, 256, SEED);
+	is_there(id, resident, 768, start, 4 * MIB);
+	expect(!bad, "768 pages stay, 256 others come and go 12 times: want 0 bad, saw %zu", bad);
+	munmap(resident, 768 * PAGE_BYTES);
+	munmap(guest, 256 * PAGE_BYTES);
+	expect(pool_used_is(id, 0) && pool_remove(&nl, id), "removed");
+}
+
 static void test_no_page_lost(unsigned int rounds)
 {
 	const size_t room = 32 * MIB / PAGE_BYTES, nr = room + 8;
@@ -274,6 +294,7 @@ int main(int argc, char **argv)
 	test_capabilities();
 	test_ways();
 	test_scan();
+	test_no_page_twice();
 	test_no_page_lost((unsigned int)strtoul(argv[3], NULL, 0));
 	return expect_status();
 }
