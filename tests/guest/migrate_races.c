@@ -782,9 +782,9 @@ int main(int argc, char **argv)
 			continue;
 		run_race(&races[i]);
 		if (options.each)
-			settled_expect(&before, races[i].name);
+			expect_failures += !settled_expect(&before, races[i].name);
 	}
-	settled_expect(&before, "all of them");
+	expect_failures += !settled_expect(&before, "all of them");
 	ember_sampler_close(sampler);
 	ember_nl_close(&nl);
 	return expect_status();
