@@ -4,6 +4,7 @@
 # no reference on the module, no page, no address space; and the process whose pages moved goes on.
 #
 #   daemon_killed.sh [ROUNDS]
+# shellcheck disable=SC2317 # soon calls them
 set -u
 dir=$(dirname "$0")
 rounds=${1:-3} failed=0 moving=0

@@ -671,13 +671,28 @@ static void run_race(const struct race *race)
 	print_scans(&scanner);
 }
 
+/* Waits for a result that takes its time on a busy machine, as long as there is somebody to give
+ * it. */
+static int wait_for_result(struct ember_nl_job *job)
+{
+	struct ember_nl_info info;
+	int err = -ETIMEDOUT;
+
+	for (int tries = 0; err == -ETIMEDOUT && tries < 60; tries++) {
+		err = ember_nl_wait(&nl, job, 1000);
+		/* A lost family shows as an unknown message type. */
+		if (err == -ETIMEDOUT && ember_nl_get_info(&nl, &info))
+			return -ENOENT;
+	}
+	return err;
+}
+
 /* One's own pages, there and back, until the family is gone. */
 static int load(void)
 {
 	static struct ember_nl_job jobs[EMBER_CREDITS];
 	char *area = area_map(NR_PAGES * 4);
 	struct ember_identity self;
-	struct ember_nl_info info;
 	unsigned int sent;
 	int err = 0;
 
@@ -688,7 +703,7 @@ static int load(void)
 		struct ember_nl_job *job = &jobs[sent % EMBER_CREDITS];
 
 		if (sent >= EMBER_CREDITS) {
-			err = ember_nl_wait(&nl, job, 1000);
+			err = wait_for_result(job);
 			if (err)
 				break;
 			ember_nl_ack(&nl, job->id);
@@ -701,10 +716,6 @@ static int load(void)
 	}
 	printf("load: %u requests, ended by: %s; bad pages: want 0, saw %zu\n", sent,
 	       strerror(-err), area_check(area, NR_PAGES * 4, ACTS_SEED));
-	/* A result that never comes: because the family is gone, or was it lost? */
-	if (err == -ETIMEDOUT)
-		err = ember_nl_get_info(&nl, &info);
-	/* A lost family shows as an unknown message type. */
 	return (err == -ENOENT || err == -EOPNOTSUPP) && !area_check(area, NR_PAGES * 4, ACTS_SEED)
 		   ? 0
 		   : 1;
@@ -771,9 +782,9 @@ int main(int argc, char **argv)
 			continue;
 		run_race(&races[i]);
 		if (options.each)
-			settled_expect(&before, races[i].name);
+			expect_failures += !settled_expect(&before, races[i].name);
 	}
-	settled_expect(&before, "all of them");
+	expect_failures += !settled_expect(&before, "all of them");
 	ember_sampler_close(sampler);
 	ember_nl_close(&nl);
 	return expect_status();

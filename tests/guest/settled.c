@@ -29,6 +29,6 @@ int main(int argc, char **argv)
 		fail("%s", argv[2]);
 	fclose(f);
 	if (!save)
-		settled_expect(&state, "all of them");
+		expect_failures += !settled_expect(&state, "all of them");
 	return expect_status();
 }

@@ -141,7 +141,7 @@ static bool same(const struct settled *a, const struct settled *b)
 	return b->nr_spare_mms - a->nr_spare_mms <= sysconf(_SC_NPROCESSORS_ONLN);
 }
 
-void settled_expect(const struct settled *before, const char *what)
+bool settled_expect(const struct settled *before, const char *what)
 {
 	char grown[SETTLED_MAX_NODES * 16] = "";
 	struct settled now;
@@ -153,7 +153,7 @@ void settled_expect(const struct settled *before, const char *what)
 		if (now.nr_pages[node])
 			snprintf(grown + strlen(grown), sizeof(grown) - strlen(grown), " %+ld",
 				 now.nr_pages[node] - before->nr_pages[node]);
-	expect(same(before, &now),
+	return expect(same(before, &now),
 	       "%s: left behind on each node: want at most %d pages, saw%s; address spaces that no "
 	       "process has: want at most %ld more, saw %+ld",
 	       what, SETTLED_BOUND_PAGES, grown, sysconf(_SC_NPROCESSORS_ONLN),

@@ -16,6 +16,8 @@
 #ifndef EMBER_TESTS_SETTLED_H
 #define EMBER_TESTS_SETTLED_H
 
+#include <stdbool.h>
+
 #define SETTLED_MAX_NODES 8
 #define SETTLED_BOUND_PAGES 128
 
@@ -26,7 +28,10 @@ struct settled {
 
 /* Drops the page cache first, and waits until all is quiet. Exits on failure. */
 void settled_read(struct settled *ret_settled);
-/* Is nothing left since @before? Waits for what is on its way out; an expect(). */
-void settled_expect(const struct settled *before, const char *what);
+/*
+ * Is nothing left since @before? Waits for what is on its way out, and says what it saw. The caller
+ * counts it: expect() counts the failures of its own source only.
+ */
+bool settled_expect(const struct settled *before, const char *what);
 
 #endif /* EMBER_TESTS_SETTLED_H */
