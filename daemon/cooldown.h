@@ -20,9 +20,9 @@
 
 /* Why a page was refused: how soon is it worth another try? */
 enum ember_refused {
-	EMBER_REFUSED_BUSY,	 /* locked, isolated, being written: may pass at any moment */
+	EMBER_REFUSED_BUSY,      /* locked, isolated, being written: may pass at any moment */
 	EMBER_REFUSED_NO_MEMORY, /* nothing is wrong with the page: the node was full */
-	EMBER_REFUSED_LASTING,	 /* pinned, of a kind that does not move, not permitted */
+	EMBER_REFUSED_LASTING,   /* pinned, of a kind that does not move, not permitted */
 	EMBER_NR_REFUSED,
 };
 
@@ -36,8 +36,8 @@ struct ember_cooldown_entry {
 	uint32_t until_ms;
 	uint8_t trips;
 	uint8_t refused; /* times in a row; 0: what came last was no refusal */
-	uint8_t last;  /* enum ember_cooldown_move: the last one */
-	uint8_t moved; /* there was one */
+	uint8_t last;    /* enum ember_cooldown_move: the last one */
+	uint8_t moved;   /* there was one */
 };
 
 struct ember_cooldown {

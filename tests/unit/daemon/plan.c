@@ -567,8 +567,8 @@ static void test_held_back_pages_cost_no_room(void **state)
 	add_region(&p, 2, COLD, 0);
 	add_region(&p, 3, COLD, 0);
 	for (unsigned int page = 0; page < 512; page++) /* all that is hottest was refused */
-		ember_cooldown_refused(&cooldown, &p.plan.id, page * 4096,
-				       EMBER_REFUSED_LASTING, 0);
+		ember_cooldown_refused(&cooldown, &p.plan.id, page * 4096, EMBER_REFUSED_LASTING,
+				       0);
 	for (unsigned int page = 0; page < 100; page++) /* some of what is cold has just come */
 		ember_cooldown_moved(&cooldown, &p.plan.id, 2 * REGION + page * 4096, EMBER_COOL_UP,
 				     0);
