@@ -453,7 +453,9 @@ static void check_shares(uint64_t nr_messages)
 
 static void check_books(void)
 {
-	uint64_t refused = 0;
+	uint64_t asked = SUM(books.nr_asked, true), moved = SUM(books.nr_moved, true);
+	uint64_t drops = SUM(nr_drops, true), recovered = SUM(nr_recovered, true);
+	uint64_t too_long = SUM(nr_too_long, true), refused = 0;
 
 	printf("     pages by outcome:");
 	for (unsigned int i = 1; i <= EMBER_OUTCOME_MAX; i++) {
@@ -465,16 +467,15 @@ static void check_books(void)
 	}
 	printf("\n     %llu requests, %llu of them open when their socket was closed\n",
 	       LLU(SUM(books.nr_requests, true)), LLU(SUM(books.nr_closed, true)));
-	expect(SUM(books.nr_moved, true) &&
-		   SUM(books.nr_asked, true) == SUM(books.nr_moved, true) + refused,
-	       "pages: want asked = moved + refused, saw %llu = %llu + %llu",
-	       LLU(SUM(books.nr_asked, true)), LLU(SUM(books.nr_moved, true)), LLU(refused));
+	expect(moved && asked == moved + refused,
+	       "pages: want asked = moved + refused, saw %llu = %llu + %llu", LLU(asked),
+	       LLU(moved), LLU(refused));
 	expect(
-	    SUM(nr_drops, true) && SUM(nr_recovered, true),
-	    "full sockets: want messages lost and no result, saw %llu lost, %llu results fetched after it",
-	    LLU(SUM(nr_drops, true)), LLU(SUM(nr_recovered, true)));
-	expect(SUM(nr_too_long, true), "datagrams too long for a socket: want some, saw %llu",
-	       LLU(SUM(nr_too_long, true)));
+	    drops && recovered,
+	    "full sockets: want messages lost and no result, saw %llu lost, %llu results fetched "
+	    "after it",
+	    LLU(drops), LLU(recovered));
+	expect(too_long, "datagrams too long for a socket: want some, saw %llu", LLU(too_long));
 }
 
 static void check_leaks(const struct leak_books *before, const struct leak_books *after)
