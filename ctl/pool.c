@@ -196,7 +196,7 @@ static int wait_added(struct ember_genl *genl, uint32_t id, struct pool_info *re
 static int add_range(uint64_t start, uint64_t bytes, const struct options *o)
 {
 	_cleanup_(closep) struct ember_genl *genl = NULL;
-	struct pool_info pool;
+	struct pool_info pool = {0};
 	uint32_t id;
 	int r = open_module("add", &genl);
 
@@ -331,7 +331,7 @@ static int say_it_is_gone(uint32_t id, const struct options *o)
 static int remove_pool(uint32_t id, const struct options *o)
 {
 	_cleanup_(closep) struct ember_genl *genl = NULL;
-	struct pool_info pool;
+	struct pool_info pool = {0};
 	int r = open_module("remove", &genl);
 
 	if (r)

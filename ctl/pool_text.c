@@ -40,7 +40,7 @@ int pool_parse_bytes(const char *text, uint64_t *ret)
 	/* no octal: nobody who writes 0100M means 64 */
 	value = strtoull(text, &end, !strncasecmp(text, "0x", 2) ? 16 : 10);
 	shift = shift_of(end);
-	if (shift < 0 || end == text || end[-1] == 'x' || end[-1] == 'X')
+	if (shift < 0)
 		return -EINVAL;
 	if (errno || value > UINT64_MAX >> shift)
 		return -ERANGE;

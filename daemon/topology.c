@@ -374,8 +374,7 @@ static void place_pool(struct ember_topology *topo, unsigned int id, unsigned in
 	pool->pool_node = node;
 	memcpy(pool->distance, at->distance, sizeof(pool->distance));
 	for (unsigned int i = 0; i < EMBER_MAX_NODES; i++)
-		topo->nodes[i].distance[id] = topo->nodes[i].distance[node];
-	pool->distance[id] = at->distance[node];
+		topo->nodes[i].distance[id] = topo->nodes[i].distance[node]; /* its own, too */
 	pool->initiators = at->initiators;
 	if (at->has_cpu)
 		return;

@@ -83,6 +83,27 @@ expect "status --help" 0 $status
 run version
 expect "version" "0 emberctl $(/usr/libexec/ember/ember-helper --version | cut -d' ' -f2)" "$status $(cat "$dir/out")"
 
+for words in frobnicate "list 1" "add" "add 0x80000000" "add 0x80000000 2M 3" "remove" "remove 1 2" "remove x" "remove 15" \
+	"add 1M 2M" "add 0x80000000 0" "add x 2M" "add 0x80000000 2X" "add 0x80000000 2M --node=x" "list --force" "remove 1 --node=1"; do
+	# shellcheck disable=SC2086 # words
+	run pool $words
+	expect "pool $words" 2 $status
+done
+run pool --help
+expect "pool --help" 0 $status
+holds "pool --help" "emberctl pool remove ID" "$dir/out"
+
+echo "# no module"
+was_loaded=$(lsmod | grep '^ember ')
+[ -z "$was_loaded" ] || rmmod ember
+for words in list "add 0x80000000 2M" "remove 14"; do
+	# shellcheck disable=SC2086
+	run pool $words
+	expect "pool $words" 1 $status
+	holds "pool $words" "modprobe ember" "$dir/err"
+done
+[ -z "$was_loaded" ] || modprobe ember
+
 echo "# no daemon"
 run status --socket="$sock"
 expect "no socket" 3 $status
@@ -143,6 +164,10 @@ echo "# completion"
 complete_as() { # WORD...: the last is completed
 	bash -c '. /usr/share/bash-completion/completions/emberctl; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _emberctl 2>/dev/null; echo "${COMPREPLY[*]}"' x "$@"
 }
-expect "commands" "status version help" "$(complete_as emberctl "")"
+expect "commands" "status pool version help" "$(complete_as emberctl "")"
 expect "options" "--json" "$(complete_as emberctl status --j)"
+expect "verbs" "list add remove --json --help" "$(complete_as emberctl pool "")"
+expect "a verb" "remove" "$(complete_as emberctl pool rem)"
+expect "options of a verb" "--node= --force --json --help" "$(complete_as emberctl pool add "")"
+expect "none of another" "" "$(complete_as emberctl pool list --n)"
 exit $failed

@@ -150,6 +150,8 @@ static const struct pool_range map[] = {
     {0x140000000, 0x17fffffff, "Soft Reserved"},
     {0x180000000, 0x1ffffffff, "ACPI Tables"},
     {0x188000000, 0x18fffffff, "System RAM"}, /* maps overlap: the other one counts */
+    {0x200000000, 0x2ffffffff, "System RAM"},
+    {0x240000000, 0x24000ffff, "ACPI Tables"}, /* in the middle of it */
 };
 
 static void test_firmware(void **state)
@@ -171,6 +173,9 @@ static void test_firmware(void **state)
 	    {0x17fe00000, 4 * MIB, false, 0x180000000, "ACPI Tables"},
 	    {0x188000000, 2 * MIB, false, 0x180000000, "ACPI Tables"},
 	    {0x138000000, GIB, false, 0x138000000, ""},
+	    {0x200000000, 2 * GIB, false, 0x240000000, "ACPI Tables"},
+	    {0x240000000, 2 * MIB, false, 0x240000000, "ACPI Tables"},
+	    {0x250000000, 2 * MIB, true, 0, NULL},
 	};
 
 	for (size_t i = 0; i < NR(table); i++) {

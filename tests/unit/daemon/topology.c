@@ -296,23 +296,25 @@ static void test_pool_figures(void **state)
 	const struct ember_node *pool = &t.nodes[14];
 
 	(void)state;
-	make_pool(14, "1\n", "ready\n");
+	make_pool(14, "3\n", "ready\n"); /* a part of the HBM of the second socket */
 	t = must_read("2s-hbm", NULL, 0);
 	assert_int_equal(t.pools, 1 << 14);
 	assert_int_equal(t.memory_nodes, 0xf | 1 << 14);
 	assert_int_equal(t.cpu_nodes, 0x3);
 	assert_true(pool->has_memory && pool->is_pool && !pool->has_cpu);
-	assert_int_equal(pool->pool_node, 1);
+	assert_int_equal(pool->pool_node, 3);
 	assert_int_equal(pool->capacity_bytes, POOL_BYTES - (1 << 20));
 	assert_int_equal(pool->free_bytes, POOL_BYTES - (65 << 20));
 	assert_int_equal(pool->high_watermark_bytes, 0); /* nobody else allocates from it */
 	assert_int_equal(pool->kernel_tier, -1);
 	/* as near and far as its node */
 	assert_int_equal(pool->initiator, 1);
-	for (unsigned int n = 0; n < 4; n++)
-		assert_int_equal(t.nodes[n].distance[14], t.nodes[n].distance[1]);
+	assert_int_equal(pool->initiators, 1 << 1);
+	for (unsigned int n = 0; n < 4; n++) {
+		assert_int_equal(t.nodes[n].distance[14], t.nodes[n].distance[3]);
+		assert_int_equal(pool->distance[n], t.nodes[3].distance[n]);
+	}
 	assert_int_equal(pool->distance[14], 10);
-	assert_int_equal(pool->distance[0], t.nodes[1].distance[0]);
 }
 
 /* Whose figures it has, and which tier it comes to: pool 14 of node @of. */
@@ -356,11 +358,14 @@ static void test_pool_leaves_nodes_their_claims(void **state)
 	struct ember_topology t;
 
 	(void)state;
-	make_pool(14, "0\n", "ready\n");
-	t = must_read("3t", NULL, 0);
-	for (unsigned int n = 0; n < 3; n++)
-		assert_int_equal(t.nodes[n].claim, EMBER_CLAIM_KERNEL);
-	assert_int_equal(t.nodes[0].tier + 1, t.nodes[2].tier);
+	make_pool(4, "0\n", "ready\n"); /* between them: they are looked at in turn */
+	t = must_read("holes", NULL, 0);
+	assert_int_equal(t.pools, 1 << 4);
+	assert_int_equal(t.nodes[0].claim, EMBER_CLAIM_KERNEL);
+	assert_int_equal(t.nodes[5].claim, EMBER_CLAIM_KERNEL);
+	assert_int_equal(t.tiers[0].nodes, 1 << 4);
+	assert_int_equal(t.tiers[1].nodes, 1 << 0);
+	assert_int_equal(t.tiers[2].nodes, 1 << 5);
 }
 
 static void test_pool_override(void **state)
