@@ -52,7 +52,7 @@ static void append(char *list, size_t size, const char *text)
 	if (len + strlen(text) + 2 < size)
 		snprintf(list + len, size - len, "%s%s", len ? " " : "", text);
 	else if (len + 3 < size && (len < 3 || strcmp(list + len - 3, "...") != 0))
-		strcpy(list + len, "...");
+		snprintf(list + len, size - len, "...");
 }
 
 /* Is @n in a list such as "0-3,8"? */
@@ -200,13 +200,16 @@ int node_read_cgroups(const struct node_roots *roots, unsigned int node, char *r
 		      unsigned int *ret_nr)
 {
 	_cleanup_fclose_ FILE *controllers = open_at(roots->cgroup, "cgroup.controllers");
-	_cleanup_closedir_ DIR *dir = opendir(roots->cgroup);
+	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *d;
 
 	ret[0] = '\0';
 	*ret_nr = 0;
-	if (!controllers || !dir)
+	if (!controllers)
 		return errno == ENOENT ? -ENOTSUP : -errno;
+	dir = opendir(roots->cgroup);
+	if (!dir)
+		return -errno;
 	while ((d = readdir(dir))) {
 		char name[sizeof(d->d_name) * 4];
 
