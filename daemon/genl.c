@@ -557,16 +557,5 @@ int ember_genl_pool_add(struct ember_genl *genl, uint64_t start, uint64_t bytes,
 
 int ember_genl_pool_remove(struct ember_genl *genl, uint32_t id)
 {
-	struct nl_msg *msg = new_request(genl, EMBER_CMD_POOL_REMOVE);
-	struct nlattr *nest;
-
-	if (!msg)
-		return -ENOMEM;
-	nest = nla_nest_start(msg, EMBER_A_POOL);
-	if (!nest || nla_put_u32(msg, EMBER_A_POOL_ID, id) < 0) {
-		nlmsg_free(msg);
-		return -ENOMEM;
-	}
-	nla_nest_end(msg, nest);
-	return transact(genl, msg);
+	return call_with_id(genl, EMBER_CMD_POOL_REMOVE, id);
 }

@@ -41,16 +41,8 @@ static const struct nla_policy pool_add_policy[EMBER_A_POOL_MAX + 1] = {
 	[EMBER_A_POOL_NODE] = { .type = NLA_U32 },
 };
 
-static const struct nla_policy pool_remove_policy[EMBER_A_POOL_MAX + 1] = {
-	[EMBER_A_POOL_ID] = { .type = NLA_U32 },
-};
-
 static const struct nla_policy add_policy[EMBER_A_POOL + 1] = {
 	[EMBER_A_POOL] = NLA_POLICY_NESTED(pool_add_policy),
-};
-
-static const struct nla_policy remove_policy[EMBER_A_POOL + 1] = {
-	[EMBER_A_POOL] = NLA_POLICY_NESTED(pool_remove_policy),
 };
 
 static const struct nla_policy region_policy[EMBER_A_REGION_MAX + 1] = {
@@ -588,20 +580,14 @@ static int put_pool_id(struct sk_buff *skb, struct genl_info *info, u32 id)
 	return 0;
 }
 
-static int parse_pool(struct genl_info *info, const struct nla_policy *policy, struct nlattr **tb)
-{
-	if (GENL_REQ_ATTR_CHECK(info, EMBER_A_POOL))
-		return -EINVAL;
-	return nla_parse_nested(tb, EMBER_A_POOL_MAX, info->attrs[EMBER_A_POOL], policy,
-				info->extack);
-}
-
 static int add_pool(struct genl_info *info, u32 *ret_id)
 {
 	struct nlattr *tb[EMBER_A_POOL_MAX + 1], *nest = info->attrs[EMBER_A_POOL];
 	int nid = NUMA_NO_NODE, err;
 
-	err = parse_pool(info, pool_add_policy, tb);
+	if (GENL_REQ_ATTR_CHECK(info, EMBER_A_POOL))
+		return -EINVAL;
+	err = nla_parse_nested(tb, EMBER_A_POOL_MAX, nest, pool_add_policy, info->extack);
 	if (err)
 		return err;
 	if (NL_REQ_ATTR_CHECK(info->extack, nest, tb, EMBER_A_POOL_START) ||
@@ -636,15 +622,13 @@ static int doit_pool_add(struct sk_buff *skb, struct genl_info *info)
 
 static int doit_pool_remove(struct sk_buff *skb, struct genl_info *info)
 {
-	struct nlattr *tb[EMBER_A_POOL_MAX + 1], *nest = info->attrs[EMBER_A_POOL];
+	u64 id;
 	int err;
 
-	err = parse_pool(info, pool_remove_policy, tb);
+	err = parse_id(info, &id);
 	if (err)
 		return err;
-	if (NL_REQ_ATTR_CHECK(info->extack, nest, tb, EMBER_A_POOL_ID))
-		return -EINVAL;
-	return ember_pool_remove(nla_get_u32(tb[EMBER_A_POOL_ID]));
+	return id <= U32_MAX ? ember_pool_remove(id) : -ENOENT;
 }
 
 static const struct genl_split_ops ember_ops[] = {
@@ -699,8 +683,8 @@ static const struct genl_split_ops ember_ops[] = {
 		.cmd = EMBER_CMD_POOL_REMOVE,
 		.pre_doit = pre_pool,
 		.doit = doit_pool_remove,
-		.policy = remove_policy,
-		.maxattr = ARRAY_SIZE(remove_policy) - 1,
+		.policy = id_policy,
+		.maxattr = ARRAY_SIZE(id_policy) - 1,
 		.flags = GENL_ADMIN_PERM | GENL_CMD_CAP_DO,
 	},
 };

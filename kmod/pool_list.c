@@ -289,8 +289,8 @@ static void add_work(struct work_struct *work)
 	int err = pool_plug(pool);
 
 	if (err)
-		pr_warn("ember: pool %u, %llu bytes at 0x%llx, cannot be added: error %d\n",
-			pool->id, pool->bytes, pool->start, err);
+		pr_warn_ratelimited("ember: pool %u, %llu bytes at 0x%llx, cannot be added: %d\n",
+				    pool->id, pool->bytes, pool->start, err);
 	else if (ember_memory_update()) /* before the first page is there to be looked up */
 		pr_warn("ember: no memory for the table of nodes; places are unknown for now\n");
 	mutex_lock(&pools_mutex);

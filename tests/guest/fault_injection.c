@@ -185,7 +185,8 @@ static struct range code_of(const char *name)
 	while (!range.start && next_symbol(file, &symbol))
 		if (symbol.is_code && !strcmp(symbol.name, name))
 			range.start = symbol.addr;
-	rewind(file);
+	if (fseek(file, 0, SEEK_SET))
+		perror("fseek");
 	while (next_symbol(file, &symbol))
 		if (symbol.is_code && symbol.addr > range.start && symbol.addr < range.end)
 			range.end = symbol.addr;

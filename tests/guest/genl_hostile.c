@@ -498,9 +498,10 @@ static void check_leaks(const struct leak_books *before, const struct leak_books
 /* ---- preparation ---- */
 
 /* "0-1,3" */
-static uint64_t nodes_with_memory(void)
+/* Those in a list of sysfs. */
+static uint64_t nodes_in(const char *path)
 {
-	FILE *file = fopen("/sys/devices/system/node/has_memory", "re");
+	FILE *file = fopen(path, "re");
 	unsigned int first, last;
 	uint64_t nodes = 0;
 	int next;
@@ -517,7 +518,7 @@ static uint64_t nodes_with_memory(void)
 			nodes |= BIT(node);
 	}
 	if (!nodes)
-		fail("no node has memory");
+		fail("%s: no node", path);
 	fclose(file);
 	return nodes;
 }
@@ -550,8 +551,8 @@ static void prepare(void)
 	world = (struct genl_world){
 	    .family = nl.family,
 	    .no_family = number_of_no_family(),
-	    .nodes = nodes_with_memory(),
-	    .pools = info.features & EMBER_FEATURE_POOL,
+	    .nodes = nodes_in("/sys/devices/system/node/has_memory"),
+	    .cpu_nodes = nodes_in("/sys/devices/system/node/has_cpu"),
 	    .addr_end = 1UL << 47,
 	    .nr_ids = NR_IDS,
 	    .target.nr_regions = NR_REGIONS,
@@ -591,6 +592,17 @@ static uint64_t parse_options(int argc, char **argv)
 	return nr_messages;
 }
 
+/* Those that could not be added stay until somebody removes them. */
+static void remove_pools(void)
+{
+	for (unsigned int try = 0, left = 1; left && try < 100; try++) {
+		left = 0;
+		for (uint32_t id = 1; id < 16; id++)
+			left += ember_nl_pool_remove(&nl, id) != -ENOENT;
+		usleep(20000);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t nr_messages = parse_options(argc, argv);
@@ -600,8 +612,10 @@ int main(int argc, char **argv)
 	prepare();
 	check_grammar();
 	campaign(2000); /* what the first ones need stays in the kernel's caches */
+	remove_pools();
 	leak_begin(&before);
 	campaign(nr_messages);
+	remove_pools();
 	tell_senders();
 	tell_layers();
 	check_reach();

@@ -364,7 +364,7 @@ static void info_attr(unsigned int type, const void *data, size_t len, void *arg
 		info->credits = get_u32(data, len);
 		break;
 	case EMBER_A_INFO_COPY:
-		for_each_attr(data, len, copy_attr, &info->copy);
+		ember_nl_each(data, len, copy_attr, &info->copy);
 		break;
 	case EMBER_A_INFO_VERSION:
 		memcpy(info->version, data, len < 63 ? len : 63);
@@ -551,7 +551,7 @@ int ember_nl_dump(struct ember_nl *nl, struct ember_nl_job *ret_jobs, unsigned i
 static void pool_attr(unsigned int type, const void *data, size_t len, void *arg)
 {
 	if (type == EMBER_A_POOL)
-		for_each_attr(data, len, pool_attr, arg);
+		ember_nl_each(data, len, pool_attr, arg);
 	else if (type == EMBER_A_POOL_ID)
 		*(int *)arg = (int)get_u32(data, len);
 }
@@ -562,7 +562,7 @@ static void pool_reply(const struct nlmsghdr *hdr, void *arg)
 	const struct genlmsghdr *genl = NLMSG_DATA(hdr);
 
 	if (genl->cmd == EMBER_CMD_POOL_ADD)
-		for_each_attr(attrs, hdr->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), pool_attr, arg);
+		ember_nl_each(attrs, hdr->nlmsg_len - NLMSG_LENGTH(GENL_HDRLEN), pool_attr, arg);
 }
 
 int ember_nl_pool_add(struct ember_nl *nl, uint64_t start, uint64_t bytes, int node)
@@ -578,20 +578,13 @@ int ember_nl_pool_add(struct ember_nl *nl, uint64_t start, uint64_t bytes, int n
 	if (node >= 0)
 		ember_nl_put_u32(&msg, EMBER_A_POOL_NODE, (uint32_t)node);
 	ember_nl_nest_end(&msg, nest);
-	err = transact(nl, &msg, pool_reply, &id);
+	err = ember_nl_ask(nl, &msg, pool_reply, &id);
 	return err ? err : id;
 }
 
 int ember_nl_pool_remove(struct ember_nl *nl, uint32_t id)
 {
-	static _Thread_local struct ember_nl_msg msg;
-	size_t nest;
-
-	ember_nl_msg_init(&msg, nl->family, NLM_F_ACK, EMBER_CMD_POOL_REMOVE);
-	nest = ember_nl_nest(&msg, EMBER_A_POOL);
-	ember_nl_put_u32(&msg, EMBER_A_POOL_ID, id);
-	ember_nl_nest_end(&msg, nest);
-	return ember_nl_send(nl, &msg);
+	return send_id(nl, EMBER_CMD_POOL_REMOVE, id, NULL, NULL);
 }
 
 int ember_nl_job_fill(struct ember_nl_job *job, const void *addr, size_t nr, const uint8_t *mask)

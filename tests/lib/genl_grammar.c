@@ -101,6 +101,38 @@ static size_t bad_node(struct genl_maker *maker, uint8_t *value)
 	return put_u32(value, pick < 7 ? bad[pick] : genl_random(maker));
 }
 
+/* Ordinary memory, which is nobody's to own: the module finds that out later. */
+static size_t good_pool_start(struct genl_maker *maker, uint8_t *value)
+{
+	return put_u64(value, (128 + (uint64_t)genl_below(maker, 128)) << 21);
+}
+
+static size_t bad_pool_start(struct genl_maker *maker, uint8_t *value)
+{
+	return put_u64(value, genl_once_in(maker, 2) ? genl_random(maker) | 1
+						     : genl_random(maker) | BIT(62));
+}
+
+static size_t good_pool_bytes(struct genl_maker *maker, uint8_t *value)
+{
+	return put_u64(value, (1 + (uint64_t)genl_below(maker, 8)) << 21);
+}
+
+static size_t bad_pool_bytes(struct genl_maker *maker, uint8_t *value)
+{
+	return put_u64(value, genl_once_in(maker, 2) ? 0 : genl_random(maker) | 1);
+}
+
+static size_t good_limit(struct genl_maker *maker, uint8_t *value)
+{
+	return put_u32(value, EMBER_MIN_LIMIT_NS + genl_below(maker, 5000000));
+}
+
+static size_t bad_limit(struct genl_maker *maker, uint8_t *value)
+{
+	return put_u32(value, genl_below(maker, EMBER_MIN_LIMIT_NS));
+}
+
 static size_t any_u32(struct genl_maker *maker, uint8_t *value)
 {
 	return put_u32(value, genl_once_in(maker, 2) ? genl_below(maker, 4) : genl_random(maker));
@@ -192,6 +224,23 @@ static const struct genl_set dest_set = {
     .requires = BIT(EMBER_A_DEST_NODE),
 };
 
+static const struct genl_attr pool_attrs[] = {
+    [EMBER_A_POOL_PAD] = {"POOL_PAD", GENL_ANSWER},
+    [EMBER_A_POOL_ID] = {"POOL_ID", GENL_ANSWER},
+    [EMBER_A_POOL_START] = {"POOL_START", GENL_U64, .good = good_pool_start, .bad = bad_pool_start},
+    [EMBER_A_POOL_BYTES] = {"POOL_BYTES", GENL_U64, .good = good_pool_bytes, .bad = bad_pool_bytes},
+    [EMBER_A_POOL_NODE] = {"POOL_NODE", GENL_U32, .good = good_node, .bad = bad_node},
+};
+
+/* The node is not required, but then nobody would send it. */
+static const struct genl_set pool_set = {
+    "pool",
+    pool_attrs,
+    EMBER_A_POOL_MAX,
+    .accepts = BIT(EMBER_A_POOL_START) | BIT(EMBER_A_POOL_BYTES) | BIT(EMBER_A_POOL_NODE),
+    .requires = BIT(EMBER_A_POOL_START) | BIT(EMBER_A_POOL_BYTES) | BIT(EMBER_A_POOL_NODE),
+};
+
 static const struct genl_attr region_attrs[] = {
     [EMBER_A_REGION_PAD] = {"REGION_PAD", GENL_ANSWER},
     [EMBER_A_REGION_ADDR] = {"REGION_ADDR", GENL_U64, .good = good_addr, .bad = bad_addr},
@@ -221,6 +270,11 @@ static const struct genl_attr all_attrs[] = {
     [EMBER_A_TIME_NS] = {"TIME_NS", GENL_ANSWER},
     [EMBER_A_NR_ASKED] = {"NR_ASKED", GENL_ANSWER},
     [EMBER_A_NR_MOVED] = {"NR_MOVED", GENL_ANSWER},
+    [EMBER_A_POOL] = {"POOL", GENL_NESTED, .nested = &pool_set},
+    [EMBER_A_LIMIT_NS] = {"LIMIT_NS", GENL_U32, .min = EMBER_MIN_LIMIT_NS, .good = good_limit,
+			  .bad = bad_limit},
+    [EMBER_A_LONGEST_LOCK_NS] = {"LONGEST_LOCK_NS", GENL_ANSWER},
+    [EMBER_A_LONGEST_UNMAPPED_NS] = {"LONGEST_UNMAPPED_NS", GENL_ANSWER},
 };
 
 const struct genl_set genl_attrs = {"ember", all_attrs, EMBER_A_MAX, .accepts = 0, .requires = 0};
@@ -230,7 +284,8 @@ const struct genl_set genl_attrs = {"ember", all_attrs, EMBER_A_MAX, .accepts = 
 
 const struct genl_op genl_ops[] = {
     {"GET_INFO", EMBER_CMD_GET_INFO, .anybody = true, .weight = 6},
-    {"MIGRATE", EMBER_CMD_MIGRATE, .accepts = MIGRATE_REQUIRES | BIT(EMBER_A_FLAGS),
+    {"MIGRATE", EMBER_CMD_MIGRATE,
+     .accepts = MIGRATE_REQUIRES | BIT(EMBER_A_FLAGS) | BIT(EMBER_A_LIMIT_NS),
      .requires = MIGRATE_REQUIRES, .weight = 45},
     {"GET_RESULT", EMBER_CMD_GET_RESULT, .accepts = BIT(EMBER_A_ID), .requires = BIT(EMBER_A_ID),
      .weight = 14},
@@ -238,6 +293,10 @@ const struct genl_op genl_ops[] = {
     {"ACK", EMBER_CMD_ACK, .accepts = BIT(EMBER_A_ID), .requires = BIT(EMBER_A_ID), .weight = 18},
     {"CANCEL", EMBER_CMD_CANCEL, .accepts = BIT(EMBER_A_ID), .requires = BIT(EMBER_A_ID),
      .weight = 9},
+    {"POOL_ADD", EMBER_CMD_POOL_ADD, .accepts = BIT(EMBER_A_POOL), .requires = BIT(EMBER_A_POOL),
+     .weight = 4},
+    {"POOL_REMOVE", EMBER_CMD_POOL_REMOVE, .accepts = BIT(EMBER_A_ID), .requires = BIT(EMBER_A_ID),
+     .weight = 6},
 };
 const unsigned int genl_nr_ops = sizeof(genl_ops) / sizeof(genl_ops[0]);
 
@@ -273,7 +332,7 @@ const char *genl_grammar_check(void)
 {
 	if (!is_whole(&genl_attrs, sizeof(all_attrs)) ||
 	    !is_whole(&target_set, sizeof(target_attrs)) ||
-	    !is_whole(&dest_set, sizeof(dest_attrs)) ||
+	    !is_whole(&dest_set, sizeof(dest_attrs)) || !is_whole(&pool_set, sizeof(pool_attrs)) ||
 	    !is_whole(&region_set, sizeof(region_attrs)))
 		return complaint;
 	for (unsigned int cmd = 1; cmd <= EMBER_CMD_MAX; cmd++) {

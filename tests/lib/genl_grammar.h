@@ -39,9 +39,9 @@ struct genl_target {
 /* What is true while the messages travel. */
 struct genl_world {
 	uint16_t family;
-	uint16_t no_family;        /* the number of none */
-	uint64_t nodes;            /* with memory */
-	bool pools;                /* the module has some */
+	uint16_t no_family; /* the number of none */
+	uint64_t nodes;     /* with memory */
+	uint64_t cpu_nodes;
 	uint64_t addr_end;         /* first address that no process can have */
 	unsigned int nr_ids;       /* good ids are 1..nr_ids */
 	struct genl_target target; /* its memory is asked for */

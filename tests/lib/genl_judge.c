@@ -197,9 +197,46 @@ static void judge_dest(const struct genl_world *world, struct walk walk,
 
 	if (!node == !pool)
 		genl_verdict_add(verdict, -EINVAL);
-	else if (pool && !world->pools)
-		genl_verdict_add(verdict, -EOPNOTSUPP);
+	else if (pool) /* the test has none that is ready */
+		genl_verdict_add(verdict, -ENODEV);
 	else if (node && (number(node) >= 64 || !(world->nodes & BIT(number(node)))))
+		genl_verdict_add(verdict, -ENODEV);
+}
+
+/* A node with CPUs is kept for nobody. */
+static void judge_flags(const struct genl_world *world, struct walk walk,
+			struct genl_verdict *verdict)
+{
+	const struct nlattr *dest = find(walk, EMBER_A_DEST), *node;
+
+	node = dest ? find(walk_inside(dest), EMBER_A_DEST_NODE) : NULL;
+	if (!(number(find(walk, EMBER_A_FLAGS)) & EMBER_MIGRATE_RESTRICTED) || !node)
+		return;
+	if (number(node) < 64 && world->cpu_nodes & BIT(number(node)))
+		genl_verdict_add(verdict, -EINVAL);
+}
+
+/* What ranges there are, and which pools, is a question of state. */
+static void judge_pool(const struct genl_world *world, struct walk walk,
+		       struct genl_verdict *verdict)
+{
+	const struct nlattr *start = find(walk, EMBER_A_POOL_START),
+			    *bytes = find(walk, EMBER_A_POOL_BYTES),
+			    *node = find(walk, EMBER_A_POOL_NODE);
+	const uint64_t aligned = (2ULL << 20) - 1;
+
+	if (!start || !bytes) {
+		genl_verdict_add(verdict, -EINVAL);
+		if (node && number(node) > INT32_MAX)
+			genl_verdict_add(verdict, -ENODEV);
+		return;
+	}
+	if (!number(bytes) || (number(start) | number(bytes)) & aligned)
+		genl_verdict_add(verdict, -EINVAL);
+	else if (number(start) + number(bytes) < number(start) ||
+		 number(start) + number(bytes) > 1ULL << 52)
+		genl_verdict_add(verdict, -ERANGE);
+	if (node && (number(node) >= 64 || !(world->nodes & BIT(number(node)))))
 		genl_verdict_add(verdict, -ENODEV);
 }
 
@@ -246,6 +283,9 @@ static void judge_content(const struct genl_world *world, const struct nlmsghdr 
 		judge_target(world, walk_inside(find(walk, EMBER_A_TARGET)), verdict);
 	if (find(walk, EMBER_A_DEST))
 		judge_dest(world, walk_inside(find(walk, EMBER_A_DEST)), verdict);
+	if (find(walk, EMBER_A_POOL))
+		judge_pool(world, walk_inside(find(walk, EMBER_A_POOL)), verdict);
+	judge_flags(world, walk, verdict);
 	judge_regions(world, walk, verdict);
 }
 

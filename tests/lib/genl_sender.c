@@ -213,12 +213,27 @@ static void collect(uint32_t first_seq, unsigned int nr)
 
 /* ---- is it what it must be? ---- */
 
+/* Two senders add and remove, so that neither knows what there is. */
+static bool judge_pools(struct genl_verdict *verdict)
+{
+	static const int add[] = {0, -EEXIST, -ENOSPC, -ERANGE}, remove[] = {0, -ENOENT, -EBUSY};
+	bool adds = verdict->op->cmd == EMBER_CMD_POOL_ADD;
+
+	if (!adds && verdict->op->cmd != EMBER_CMD_POOL_REMOVE)
+		return false;
+	for (unsigned int i = 0; i < (adds ? 4 : 3); i++)
+		genl_verdict_add(verdict, adds ? add[i] : remove[i]);
+	return true;
+}
+
 /* What of the answer depends on what is open. */
 static void judge_state(const struct nlmsghdr *hdr, struct genl_verdict *verdict)
 {
 	const struct genl_request *req;
 
 	if (!verdict->op->accepts)
+		return;
+	if (judge_pools(verdict))
 		return;
 	req = genl_books_find(books, genl_message_id(hdr));
 	if (verdict->op->cmd == EMBER_CMD_MIGRATE) {
@@ -273,8 +288,9 @@ static void carry_out(const struct nlmsghdr *hdr, const struct genl_verdict *ver
 		      unsigned int message)
 {
 	struct item *item = next_item(items, message);
-	struct genl_request *req =
-	    verdict->op->accepts ? genl_books_find(books, genl_message_id(hdr)) : NULL;
+	struct genl_request *req = verdict->op->accepts & BIT(EMBER_A_ID)
+				       ? genl_books_find(books, genl_message_id(hdr))
+				       : NULL;
 
 	if (starved && (verdict->op->cmd == EMBER_CMD_GET_RESULT || !verdict->op->accepts))
 		return; /* nobody reads the answer */

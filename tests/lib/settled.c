@@ -153,9 +153,10 @@ bool settled_expect(const struct settled *before, const char *what)
 		if (now.nr_pages[node])
 			snprintf(grown + strlen(grown), sizeof(grown) - strlen(grown), " %+ld",
 				 now.nr_pages[node] - before->nr_pages[node]);
-	return expect(same(before, &now),
-	       "%s: left behind on each node: want at most %d pages, saw%s; address spaces that no "
-	       "process has: want at most %ld more, saw %+ld",
-	       what, SETTLED_BOUND_PAGES, grown, sysconf(_SC_NPROCESSORS_ONLN),
-	       now.nr_spare_mms - before->nr_spare_mms);
+	return expect(
+	    same(before, &now),
+	    "%s: left behind on each node: want at most %d pages, saw%s; address spaces that no "
+	    "process has: want at most %ld more, saw %+ld",
+	    what, SETTLED_BOUND_PAGES, grown, sysconf(_SC_NPROCESSORS_ONLN),
+	    now.nr_spare_mms - before->nr_spare_mms);
 }

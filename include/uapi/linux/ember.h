@@ -173,6 +173,55 @@
  * EMBER_A_ID: the request ends as soon as possible: pages not tried by then get
  * EMBER_OUTCOME_CANCELLED. Its RESULT still comes and must be freed. Cancelling what
  * is done already has no effect and is no error. -ENOENT: no open request of this id.
+ *
+ *
+ * EMBER_CMD_POOL_ADD (do)
+ * -----------------------
+ *
+ * Also needs CAP_SYS_ADMIN. The module comes to own a physical range as device memory
+ * that CPUs reach like any other: nobody but the module can allocate from it.
+ *
+ *	EMBER_A_POOL			nested
+ *		EMBER_A_POOL_START		u64, physical address
+ *		EMBER_A_POOL_BYTES		u64; both multiples of 2 MiB
+ *		EMBER_A_POOL_NODE		u32, optional: the node that its pages are
+ *						accounted to; without it, what the firmware says
+ *
+ * Reply: EMBER_A_POOL with EMBER_A_POOL_ID, u32, never 0, which is also the memory's
+ * index in scans (include/ember/sample.h). The range must be set apart from the kernel's
+ * memory (memmap=SIZE$START, or soft-reserved "specific purpose" memory) and in nobody's
+ * use. Setting it up takes seconds for a TiB and is going on when the reply comes:
+ * /sys/kernel/ember/poolID tells how.
+ *
+ *	state		adding, ready, draining (being removed), or failed
+ *	error		what failed last: negative errno, or 0
+ *	start, bytes, node, used_bytes
+ *	bad_bytes	broken memory, never used again
+ *	stuck		after a removal that failed, what was in the way: lines of an
+ *			outcome and a number of pages; "unmapped" and the number of those
+ *			that no process maps; "locked" and the number of processes whose
+ *			lock was kept; "process" and one that has some of them
+ *
+ *	-EINVAL		not aligned, or empty
+ *	-ERANGE		not an address that this machine can have memory at
+ *	-EEXIST		overlaps another pool
+ *	-ENODEV		no such node
+ *	-ENOSPC		as many memories as scans can name
+ *	-ENOMEM
+ *
+ * "error" may be -ENXIO: not memory that is set apart; -EBUSY: in use; -ENOMEM.
+ *
+ *
+ * EMBER_CMD_POOL_REMOVE (do)
+ * --------------------------
+ *
+ * Also needs CAP_SYS_ADMIN. EMBER_A_ID: of the pool. From now on no page goes there; what
+ * is there is moved to nodes, and when all of it is out the pool is gone. If something
+ * stays (it is pinned, or no memory is free) the pool is ready again after some seconds,
+ * with error and stuck saying why. -ENOENT: no such pool; -EBUSY: it is just being added
+ * or removed.
+ *
+ * While any page of a pool is in use the module cannot be unloaded.
  */
 #ifndef _UAPI_LINUX_EMBER_H
 #define _UAPI_LINUX_EMBER_H
