@@ -204,7 +204,7 @@ static void malformed(void)
 
 static void wrong(void)
 {
-	REFUSED("a pool", -EOPNOTSUPP, bad.pool = true);
+	REFUSED("a pool that there is not", -ENODEV, bad.pool = true);
 	REFUSED("node and pool", -EINVAL, bad.node_and_pool = true);
 	REFUSED("a node that is not there", -ENODEV, bad.node = 63);
 	REFUSED("a node beyond all limits", -ENODEV, bad.node = 0x80000001);

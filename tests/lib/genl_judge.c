@@ -194,12 +194,11 @@ static void judge_dest(const struct genl_world *world, struct walk walk,
 {
 	const struct nlattr *node = find(walk, EMBER_A_DEST_NODE),
 			    *pool = find(walk, EMBER_A_DEST_POOL);
+	bool nowhere = node && (number(node) >= 64 || !(world->nodes & BIT(number(node))));
 
 	if (!node == !pool)
 		genl_verdict_add(verdict, -EINVAL);
-	else if (pool) /* the test has none that is ready */
-		genl_verdict_add(verdict, -ENODEV);
-	else if (node && (number(node) >= 64 || !(world->nodes & BIT(number(node)))))
+	else if (pool || nowhere) /* the test has no pool that is ready */
 		genl_verdict_add(verdict, -ENODEV);
 }
 
