@@ -52,7 +52,7 @@ static void append(char *list, size_t size, const char *text)
 	if (len + strlen(text) + 2 < size)
 		snprintf(list + len, size - len, "%s%s", len ? " " : "", text);
 	else if (len + 3 < size && (len < 3 || strcmp(list + len - 3, "...") != 0))
-		strcpy(list + len, "...");
+		snprintf(list + len, size - len, "...");
 }
 
 /* Is @n in a list such as "0-3,8"? */
@@ -200,13 +200,16 @@ int node_read_cgroups(const struct node_roots *roots, unsigned int node, char *r
 		      unsigned int *ret_nr)
 {
 	_cleanup_fclose_ FILE *controllers = open_at(roots->cgroup, "cgroup.controllers");
-	_cleanup_closedir_ DIR *dir = opendir(roots->cgroup);
+	_cleanup_closedir_ DIR *dir = NULL;
 	struct dirent *d;
 
 	ret[0] = '\0';
 	*ret_nr = 0;
-	if (!controllers || !dir)
+	if (!controllers)
 		return errno == ENOENT ? -ENOTSUP : -errno;
+	dir = opendir(roots->cgroup);
+	if (!dir)
+		return -errno;
 	while ((d = readdir(dir))) {
 		char name[sizeof(d->d_name) * 4];
 
@@ -243,19 +246,30 @@ static void read_cgroup(const struct node_roots *roots, uint32_t pid, char *ret,
 			ember_escape(line + 3, sizeof(line) - 3, ret, size);
 }
 
-/* Also one that is gone by now. */
-static bool is_kernel_thread(const struct node_roots *roots, uint32_t pid)
+/* Also one that is gone by now. *ret_parent: its parent. */
+static bool is_kernel_thread(const struct node_roots *roots, uint32_t pid, uint32_t *ret_parent)
 {
 	_cleanup_fclose_ FILE *f = open_at(roots->proc, "%" PRIu32 "/stat", pid);
 	char line[512];
 	const char *rest;
 	unsigned long flags;
 
+	*ret_parent = 0;
 	if (!read_line(f, line, sizeof(line)))
 		return true;
 	rest = strrchr(line, ')'); /* behind the name, which may hold anything */
-	return rest && sscanf(rest, ") %*c %*d %*d %*d %*d %*d %lu", &flags) == 1 &&
+	return rest &&
+	       sscanf(rest, ") %*c %" SCNu32 " %*d %*d %*d %*d %lu", ret_parent, &flags) == 2 &&
 	       flags & PF_KTHREAD;
+}
+
+/* A thread of the kernel, or a program that one has started (modprobe), which ends soon. */
+static bool is_kernels(const struct node_roots *roots, uint32_t pid)
+{
+	uint32_t parent, grandparent;
+
+	return is_kernel_thread(roots, pid, &parent) ||
+	       (parent && is_kernel_thread(roots, parent, &grandparent));
 }
 
 int node_read_root_cgroup(const struct node_roots *roots, char *ret, size_t size)
@@ -269,7 +283,7 @@ int node_read_root_cgroup(const struct node_roots *roots, char *ret, size_t size
 	while (fscanf(f, "%" SCNu32, &pid) == 1) {
 		char comm[64], text[96];
 
-		if (!pid || is_kernel_thread(roots, pid))
+		if (!pid || is_kernels(roots, pid))
 			continue;
 		read_comm(roots, pid, comm, sizeof(comm));
 		snprintf(text, sizeof(text), "%" PRIu32 " (%s)", pid, comm);

@@ -45,7 +45,7 @@ uint64_t node_read_hugetlb(const struct node_roots *roots, unsigned int node);
 int node_read_cgroups(const struct node_roots *roots, unsigned int node, char *ret, size_t size,
 		      unsigned int *ret_nr);
 
-/* Processes in the root of the control groups, which has no cpuset; kernel threads apart. */
+/* Processes in the root of the control groups, which has no cpuset; but for the kernel's own. */
 int node_read_root_cgroup(const struct node_roots *roots, char *ret, size_t size);
 
 /*

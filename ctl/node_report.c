@@ -35,8 +35,8 @@ static const struct {
      {"FilePages"},
      "SwapCached",
      "pages of files, tmpfs and shared memory",
-     "cached before the cpusets were set: echo 1 >/proc/sys/vm/drop_caches; of tmpfs: remove the "
-     "files or mount it with mpol=bind"},
+     "what was cached before the cpusets were set goes when the node's memory blocks go offline and "
+     "come back; tmpfs: remove the files or mount it with mpol=bind"},
     {"kernel",
      {"Slab", "KernelStack", "PageTables", "SecPageTables"},
      NULL,

@@ -208,6 +208,8 @@ static void wrong(void)
 	REFUSED("node and pool", -EINVAL, bad.node_and_pool = true);
 	REFUSED("a node that is not there", -ENODEV, bad.node = 63);
 	REFUSED("a node beyond all limits", -ENODEV, bad.node = 0x80000001);
+	REFUSED("a restricted node with CPUs", -EINVAL, bad.node = 0;
+		bad.flags = EMBER_MIGRATE_RESTRICTED);
 	REFUSED("tgid 0", -ERANGE, bad.tgid = 0);
 	REFUSED("a process that is not there", -ESRCH, bad.tgid = 0x3fffff);
 	REFUSED("another start time", -ESRCH, bad.start_ns++);

@@ -78,9 +78,8 @@ static void check_scan(bool want_bound, bool want_fast)
 	bound = recs[0].flags & EMBER_REC_BOUND;
 	fast = req.nodes & ONLY(FAST);
 	expect(bound == want_bound && fast == want_fast,
-	       "  the scan: want %sbound, threads %s node %lu; saw %d, nodes %#llx",
-	       want_bound ? "" : "not ", want_fast ? "allow" : "leave out", FAST, bound,
-	       (unsigned long long)req.nodes);
+	       "  the scan: want %sbound, threads %s node %lu; saw %d, nodes %#x",
+	       want_bound ? "" : "not ", want_fast ? "allow" : "leave out", FAST, bound, req.nodes);
 }
 
 /* All pages lie on SLOW and are asked to go to FAST. */
@@ -212,22 +211,82 @@ static void other_thread(void)
 	check("it has ended", true, false, true);
 }
 
-static void cpuset(void)
+static void enter_cpuset(const char *nodes)
 {
 	char pid[16];
 
-	fill_slow();
 	snprintf(pid, sizeof(pid), "%d", getpid());
 	write_to(CGROUP "/cgroup.subtree_control", "+cpuset");
 	if (mkdir(OWN_CGROUP, 0755) && errno != EEXIST)
 		fail("%s: %s", OWN_CGROUP, strerror(errno));
-	write_to(OWN_CGROUP "/cpuset.mems", "1");
+	write_to(OWN_CGROUP "/cpuset.mems", nodes);
 	write_to(OWN_CGROUP "/cgroup.procs", pid);
+}
+
+static void leave_cpuset(void)
+{
+	char pid[16];
+
+	snprintf(pid, sizeof(pid), "%d", getpid());
+	write_to(CGROUP "/cgroup.procs", pid);
+	rmdir(OWN_CGROUP);
+}
+
+static void cpuset(void)
+{
+	fill_slow();
+	enter_cpuset("1");
 	check("its cpuset leaves the node out", false, false, false);
 	write_to(OWN_CGROUP "/cpuset.mems", "0-1");
 	check("its cpuset holds it again", true, false, true);
-	write_to(CGROUP "/cgroup.procs", pid);
-	rmdir(OWN_CGROUP);
+	leave_cpuset();
+}
+
+/* The area lies on FAST, its cpuset holds nothing else, and SLOW is said to be restricted. */
+static void check_restricted(const char *what, uint32_t flags, bool want_moved,
+			     unsigned long want_policy_nodes)
+{
+	static uint8_t outcome[NR_PAGES];
+	enum ember_outcome want = want_moved ? EMBER_OUTCOME_MOVED : EMBER_OUTCOME_NOT_ALLOWED;
+	const struct ember_proc_id id = identify(sampler, getpid());
+	struct ember_scan_req req = {.cursor = (uintptr_t)area,
+				     .end = (uintptr_t)area + NR_PAGES * PAGE_BYTES,
+				     .flags = EMBER_SCAN_FULL | EMBER_SCAN_COLD};
+	const struct ember_region_rec *recs;
+	size_t nr = 0;
+
+	ember_nl_move(&nl, &self, area, NR_PAGES, NULL, FAST, 0, outcome);
+	scan_part(sampler, &id, &req, &recs);
+	ember_nl_move(&nl, &self, area, NR_PAGES, NULL, SLOW, flags, outcome);
+	for (size_t i = 0; i < NR_PAGES; i++)
+		nr += outcome[i] == want;
+	expect(nr == NR_PAGES && area_count(area, NR_PAGES, want_moved ? SLOW : FAST) == NR_PAGES,
+	       "%s: want %lu %s, saw %zu (the first is %s)", what, NR_PAGES,
+	       ember_outcome_name(want), nr, ember_outcome_name(outcome[0]));
+	expect((req.nodes & BOTH) == ONLY(FAST) && (req.policy_nodes & BOTH) == want_policy_nodes,
+	       "  the scan: want nodes %#lx, those of policies %#lx, saw %#x, %#x", ONLY(FAST),
+	       want_policy_nodes, req.nodes, req.policy_nodes);
+}
+
+static void restricted(void)
+{
+	void *page = area;
+	int node = SLOW, status, err;
+
+	enter_cpuset("0");
+	check_restricted("its cpuset leaves the node out", 0, false, BOTH);
+	err = move_pages(0, 1, &page, &node, &status, MPOL_MF_MOVE) ? errno : 0;
+	expect(err == EACCES, "move_pages(2): want EACCES, saw %s", strerror(err));
+	check_restricted("but the node is restricted", EMBER_MIGRATE_RESTRICTED, true, BOTH);
+	bind_thread(MPOL_BIND, ONLY(FAST));
+	check_restricted("and the thread is bound elsewhere", EMBER_MIGRATE_RESTRICTED, false,
+			 ONLY(FAST));
+	bind_thread(MPOL_DEFAULT, 0);
+	bind_area(MPOL_BIND, ONLY(FAST), 0);
+	check_restricted("and the area is bound elsewhere", EMBER_MIGRATE_RESTRICTED, false, BOTH);
+	bind_area(MPOL_DEFAULT, 0, 0);
+	check_restricted("not any more", EMBER_MIGRATE_RESTRICTED, true, BOTH);
+	leave_cpuset();
 }
 
 static atomic_bool changes_done;
@@ -288,6 +347,7 @@ int main(void)
 	threads_own();
 	other_thread();
 	cpuset();
+	restricted();
 	changes();
 	return expect_status();
 }

@@ -98,8 +98,9 @@
  * client are done in the order in which they were sent.
  *
  * What the cpusets and memory policies of the process leave out stays where it is
- * (EMBER_OUTCOME_NOT_ALLOWED); with EMBER_MIGRATE_RESTRICTED only policies count. A pool is in no cpuset and no policy: any process may have
- * pages there, but for areas that a policy binds to nodes.
+ * (EMBER_OUTCOME_NOT_ALLOWED); with EMBER_MIGRATE_RESTRICTED only policies count. A
+ * pool is in no cpuset and no policy: any process may have pages there, but for areas
+ * that a policy binds to nodes.
  *
  *
  * EMBER_CMD_RESULT (notification, unicast to the client)
