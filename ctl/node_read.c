@@ -206,7 +206,7 @@ int node_read_cgroups(const struct node_roots *roots, unsigned int node, char *r
 	ret[0] = '\0';
 	*ret_nr = 0;
 	if (!controllers)
-		return access(roots->cgroup, F_OK) < 0 ? -errno : -ENOTSUP;
+		return errno == ENOENT ? -ENOTSUP : -errno;
 	dir = opendir(roots->cgroup);
 	if (!dir)
 		return -errno;
