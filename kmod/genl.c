@@ -50,13 +50,19 @@ static const struct nla_policy region_policy[EMBER_A_REGION_MAX + 1] = {
 	[EMBER_A_REGION_PAGES] = NLA_POLICY_EXACT_LEN(EMBER_REGION_BITMAP_BYTES),
 };
 
+/* NLA_POLICY_MIN() holds no more than 15 bits. */
+static const struct netlink_range_validation limit_range = {
+	.min = EMBER_MIN_LIMIT_NS,
+	.max = U32_MAX,
+};
+
 static const struct nla_policy migrate_policy[EMBER_A_LIMIT_NS + 1] = {
 	[EMBER_A_ID] = { .type = NLA_U64 },
 	[EMBER_A_TARGET] = NLA_POLICY_NESTED(target_policy),
 	[EMBER_A_DEST] = NLA_POLICY_NESTED(dest_policy),
 	[EMBER_A_FLAGS] = NLA_POLICY_MASK(NLA_U32, EMBER_MIGRATE_ALL_FLAGS),
 	[EMBER_A_REGION] = NLA_POLICY_NESTED(region_policy),
-	[EMBER_A_LIMIT_NS] = NLA_POLICY_MIN(NLA_U32, EMBER_MIN_LIMIT_NS),
+	[EMBER_A_LIMIT_NS] = NLA_POLICY_FULL_RANGE(NLA_U32, &limit_range),
 };
 
 static const struct nla_policy id_policy[EMBER_A_ID + 1] = {

@@ -59,7 +59,9 @@ static void info(void)
 
 	want("GET_INFO", 0, ember_nl_get_info(&nl, &seen));
 	expect(seen.abi == EMBER_ABI_VERSION && seen.max_regions == EMBER_MAX_REGIONS &&
-		   seen.credits == EMBER_CREDITS && seen.features == EMBER_FEATURE_NODE &&
+		   seen.credits == EMBER_CREDITS &&
+		   (seen.features & ~EMBER_FEATURE_DMA) ==
+		       (EMBER_FEATURE_NODE | EMBER_FEATURE_POOL) &&
 		   seen.version[0],
 	       "info: abi %u, version \"%s\", features %#x, %u regions, %u credits", seen.abi,
 	       seen.version, seen.features, seen.max_regions, seen.credits);
