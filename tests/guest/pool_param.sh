@@ -17,7 +17,7 @@ expect "not understood" 4 "$(said 'ember: pools: cannot understand')"
 expect "by name" 1 "$(said 'cannot understand "nonsense"')"
 expect "wrong length" 1 "$(said 'ember: pools: 3145728 bytes at .* error -22')"
 expect "said twice" 1 "$(said 'ember: pools: 2097152 bytes at .* error -17')"
-expect "cannot be added" 1 "$(said 'cannot be added: error -6')"
+expect "cannot be added" 1 "$(said 'cannot be added: -6')"
 rmmod ember || { echo "FAIL rmmod"; status=1; }
 expect "the range is free" 0 "$(grep -c 'ember pool' /proc/iomem)"
 exit "$status"

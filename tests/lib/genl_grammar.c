@@ -294,7 +294,7 @@ const struct genl_op genl_ops[] = {
     {"CANCEL", EMBER_CMD_CANCEL, .accepts = BIT(EMBER_A_ID), .requires = BIT(EMBER_A_ID),
      .weight = 9},
     {"POOL_ADD", EMBER_CMD_POOL_ADD, .accepts = BIT(EMBER_A_POOL), .requires = BIT(EMBER_A_POOL),
-     .weight = 4},
+     .weight = 12},
     {"POOL_REMOVE", EMBER_CMD_POOL_REMOVE, .accepts = BIT(EMBER_A_ID), .requires = BIT(EMBER_A_ID),
      .weight = 6},
 };

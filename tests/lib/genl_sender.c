@@ -180,7 +180,7 @@ static void keep(const struct nlmsghdr *hdr, uint32_t first_seq, unsigned int nr
 		return genl_complain("a message of type %u that answers none", hdr->nlmsg_type);
 	if (hdr->nlmsg_type == NLMSG_ERROR || hdr->nlmsg_type == NLMSG_DONE)
 		keep_answer(hdr, &answers[message]);
-	else if (family && genl->cmd == EMBER_CMD_GET_INFO)
+	else if (family && (genl->cmd == EMBER_CMD_GET_INFO || genl->cmd == EMBER_CMD_POOL_ADD))
 		keep_info(hdr, &answers[message]);
 	else if (family && genl->cmd == EMBER_CMD_GET_RESULT)
 		keep_item(hdr, message);
@@ -311,6 +311,10 @@ static void carry_out(const struct nlmsghdr *hdr, const struct genl_verdict *ver
 			genl_complain("GET_RESULT without an answer");
 		else if (req->balanced || recovering) /* else that of another may come before it */
 			genl_books_balance(books, req, &item->job);
+		break;
+	case EMBER_CMD_POOL_ADD:
+		if (!starved && !answers[message].info)
+			genl_complain("POOL_ADD without an answer");
 		break;
 	case EMBER_CMD_GET_INFO:
 		if (!answers[message].info)

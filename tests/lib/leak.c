@@ -20,6 +20,12 @@ static void write_to(const char *path, const char *text)
 		fail("cannot write to %s", path);
 }
 
+/* Nodes of trees and arrays that the kernel keeps for all: it grew them in a call of ours. */
+static bool is_the_kernels(const char *head)
+{
+	return strstr(head, "radix_tree_node_alloc") || strstr(head, "alloc_slab_obj_exts");
+}
+
 /*
  * "     63 function+0x../0x.. age=... pid=...", the number of objects and who called the
  * allocator, then the chain of callers, each on a line with eight spaces before it, then
@@ -39,7 +45,7 @@ static long count_file(const char *path, bool show)
 			memcpy(head, line, sizeof(head));
 			ours = false;
 		}
-		if (ours || !strstr(line, "[ember]"))
+		if (ours || !strstr(line, "[ember]") || is_the_kernels(head))
 			continue;
 		ours = true;
 		sum += nr;
