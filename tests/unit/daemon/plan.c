@@ -102,6 +102,7 @@ static struct ember_region *add_record(struct proc *p, const struct ember_region
 	uint64_t addr = rec->addr;
 	struct ember_region *r;
 
+	assert_true(level < EMBER_LEVELS);
 	assert_int_equal(ember_regions_insert(&p->rs, &addr, 1), 0);
 	r = ember_regions_find(&p->rs, addr);
 	assert_int_equal(ember_region_set_record(&p->rs, r, rec), 0);
@@ -612,7 +613,7 @@ static void test_pool_in_the_middle(void **state)
 	add_region(&p, 1, WARM, 1);
 	huge.addr = 2 * REGION;
 	place(&huge, 1);
-	add_record(&p, &huge, HOT + 40);
+	add_record(&p, &huge, EMBER_LEVELS - 1);
 	make(&t, &p, 1, &limits);
 	assert_int_equal(planned(0, POOL, EMBER_PROMOTE), 512);
 	assert_int_equal(planned(0, POOL, EMBER_DEMOTE), 0);
