@@ -34,7 +34,6 @@
 #include <linux/hugetlb.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
-#include <linux/oom.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
@@ -276,18 +275,12 @@ static bool try_lock(struct mm_struct *mm)
 	return false;
 }
 
-/* The reference taken for the scan is the last one, or the OOM reaper was here. */
-static bool is_gone(struct mm_struct *mm)
-{
-	return atomic_read(&mm->mm_users) == 1 || check_stable_address_space(mm);
-}
-
 static enum ember_scan_stop scan_range(struct scan *scan)
 {
 	enum ember_scan_stop stop;
 
 	do {
-		if (is_gone(scan->mm))
+		if (ember_mm_is_dying(scan->mm))
 			return EMBER_STOP_GONE;
 		if (fatal_signal_pending(current))
 			return EMBER_STOP_TIME;

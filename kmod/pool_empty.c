@@ -15,7 +15,6 @@
 #include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
-#include <linux/oom.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -29,6 +28,7 @@
 #include "pool.h"
 #include "request.h"
 #include "respect.h"
+#include "target.h"
 
 /* Rounds over all processes. The pauses between them double from 10 ms: 2.5 s in all. */
 #define ROUNDS 9
@@ -94,15 +94,6 @@ static bool next_region(struct mm_struct *mm, unsigned long *addr)
 	return false;
 }
 
-/*
- * An address space that only we still hold, or that the OOM reaper takes apart, gives its
- * pages back sooner if it is let go of.
- */
-static bool is_dying(struct mm_struct *mm)
-{
-	return atomic_read(&mm->mm_users) == 1 || check_stable_address_space(mm);
-}
-
 /* Return: false when there is no further region, or the lock was not to be had. */
 static bool empty_region(struct emptying *e, struct task_struct *leader, struct mm_struct *mm,
 			 unsigned long *addr)
@@ -110,7 +101,7 @@ static bool empty_region(struct emptying *e, struct task_struct *leader, struct 
 	struct ember_respect respect;
 	bool found;
 
-	if (is_dying(mm))
+	if (ember_mm_is_dying(mm))
 		return false;
 	if (!lock_mm(mm)) {
 		e->stuck->nr_locked++;

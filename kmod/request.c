@@ -20,7 +20,6 @@
 #include <linux/err.h>
 #include <linux/math64.h>
 #include <linux/mm.h>
-#include <linux/oom.h>
 #include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
@@ -75,8 +74,7 @@ static int stop_reason(const struct ember_request *req, struct mm_struct *mm)
 {
 	if (READ_ONCE(req->cancelled))
 		return -ECANCELED;
-	/* Only our reference is left, or the OOM reaper takes the memory apart. */
-	if (atomic_read(&mm->mm_users) == 1 || check_stable_address_space(mm))
+	if (ember_mm_is_dying(mm))
 		return -ESRCH;
 	return 0;
 }

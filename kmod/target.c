@@ -10,6 +10,8 @@
  * user space likes (request.c).
  */
 #include <linux/err.h>
+#include <linux/mm_types.h>
+#include <linux/oom.h>
 #include <linux/pid.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/mm.h>
@@ -128,4 +130,16 @@ struct mm_struct *ember_target_mm(const struct ember_target *target)
 	}
 	put_task_struct(leader);
 	return mm;
+}
+
+/**
+ * ember_mm_is_dying() - has an address space no use left but to be taken apart?
+ * @mm: of which the caller holds one reference on mm_users
+ *
+ * Return: true if that reference is the last one (exit, exec), or the OOM reaper was here:
+ * its pages come back sooner if it is let go of. Another temporary user hides an exit.
+ */
+bool ember_mm_is_dying(struct mm_struct *mm)
+{
+	return atomic_read(&mm->mm_users) == 1 || check_stable_address_space(mm);
 }

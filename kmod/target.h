@@ -18,5 +18,6 @@ struct ember_target {
 int ember_target_check(const struct ember_target *target);
 int ember_target_respect(const struct ember_target *target, struct ember_respect *ret_respect);
 struct mm_struct *ember_target_mm(const struct ember_target *target);
+bool ember_mm_is_dying(struct mm_struct *mm);
 
 #endif /* EMBER_TARGET_H */
