@@ -149,16 +149,16 @@ static void apply_tiers(struct ember_engine *e)
 		e->topo = topo;
 }
 
-void ember_engine_pools_changed(struct ember_engine *e)
+void ember_engine_memories_changed(struct ember_engine *e)
 {
 	int r = read_topology(e, &e->topo);
 
 	if (r < 0)
 		log_err("cannot read the machine's memories anew: %s", strerror(-r));
 	else if (e->topo.nr_tiers < 2)
-		log_warning("without its pool this machine has one tier: nothing moves");
+		log_warning("this machine has one tier now: nothing moves");
 	else
-		log_info("pools have come or gone: %u tiers now", e->topo.nr_tiers);
+		log_info("memories have come or gone: %u tiers now", e->topo.nr_tiers);
 }
 
 static void take_messages(struct ember_engine *e)

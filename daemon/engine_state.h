@@ -107,6 +107,6 @@ void ember_engine_enter(struct ember_engine *e, enum ember_stage stage);
 void ember_engine_beat(struct ember_engine *e);
 
 /* Read the memories anew: a pool has come or gone. */
-void ember_engine_pools_changed(struct ember_engine *e);
+void ember_engine_memories_changed(struct ember_engine *e);
 
 #endif /* EMBER_ENGINE_STATE_H */

@@ -18,6 +18,18 @@
 /* Before the first result: assume this rate of a mover. */
 #define FIRST_RATE_BYTES_PER_S (64ULL << 20)
 
+/* EMBER_NR_WHY_NOT: it may be moved. move_pages(2) would interrupt isolated CPUs as the module
+ * would. */
+static enum ember_why_not why_frozen(const struct ember_policy_global *policy,
+				     const struct ember_process *process)
+{
+	if (process->untrackable)
+		return EMBER_WHY_NOT_IGNORED;
+	if (process->on_isolated && policy->isolated_cpus == EMBER_ISOLATED_LEAVE)
+		return EMBER_WHY_NOT_ISOLATED;
+	return EMBER_NR_WHY_NOT;
+}
+
 static int collect_plan_procs(struct ember_engine *e)
 {
 	uint16_t restricted = ember_policy_restricted(e->policy, &e->topo);
@@ -32,7 +44,9 @@ static int collect_plan_procs(struct ember_engine *e)
 		e->plan_procs = grown;
 		e->nr_plan_procs_alloc = e->processes.nr;
 	}
-	ember_for_each_process (process, &e->processes)
+	ember_for_each_process (process, &e->processes) {
+		enum ember_why_not why = why_frozen(&e->policy->global, process);
+
 		e->plan_procs[nr++] = (struct ember_plan_proc){
 		    .id = process->id,
 		    .regions = &process->regions,
@@ -41,9 +55,10 @@ static int collect_plan_procs(struct ember_engine *e)
 		    .allowed = ember_process_allowed(process, restricted),
 		    .nr_cpus = process->nr_cpus,
 		    .home = process->home,
-		    .frozen = process->untrackable,
-		    .frozen_why = EMBER_WHY_NOT_IGNORED,
+		    .frozen = why != EMBER_NR_WHY_NOT,
+		    .frozen_why = why,
 		};
+	}
 	return nr;
 }
 
@@ -108,7 +123,7 @@ static bool make_plan(struct ember_engine *e, struct ember_plan_limits *limits)
 	ember_engine_enter(e, EMBER_STAGE_MEMORIES);
 	nr = ember_topology_refresh(e->config.sys_root, e->config.proc_root, &e->topo);
 	if (nr == -ESTALE)
-		ember_engine_pools_changed(e);
+		ember_engine_memories_changed(e);
 	if (nr < 0)
 		return false;
 	nr = collect_plan_procs(e);

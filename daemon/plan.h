@@ -73,6 +73,7 @@ enum ember_why {
 	X(SHARED_LEFT, "shared-left", "the policy leaves shared memory where it is")               \
 	X(SHARED_FILE, "shared-file", "of a file that other processes map as well")                \
 	X(CLASSES, "classes", "more combinations of cpuset and home node than are planned")        \
+	X(ISOLATED, "isolated", "its process runs on isolated CPUs")                               \
 	X(IGNORED, "ignored", "the policy says so")                                                \
 	X(UNKNOWN_PLACE, "unknown-place", "lies in a memory that is not known")
 

@@ -30,6 +30,7 @@ struct ember_process {
 	uint64_t nr_scans;
 	uint64_t nr_lost_scans;
 	uint32_t nr_cpus; /* that it ran on when it was scanned last */
+	bool on_isolated; /* of them, some that are isolated */
 	bool untrackable; /* KVM: access bits mean nothing */
 	/* As last scanned: nodes that suit the cpuset and memory policies of its threads ... */
 	uint16_t nodes;

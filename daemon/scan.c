@@ -79,6 +79,7 @@ static bool scan_range(struct ember_engine *e, struct ember_process *process, ui
 		}
 		if (req.nr_flush_cpus > process->nr_cpus)
 			process->nr_cpus = req.nr_flush_cpus;
+		process->on_isolated |= req.on_isolated;
 		count_scan(&e->status, &req);
 		take_records(process, pass, recs, req.nr_recs);
 		/* A scan of a large process takes longer than new memory shall wait. */
@@ -121,6 +122,7 @@ static bool sample_process(struct ember_engine *e, struct ember_process *process
 	struct ember_score_pass pass;
 
 	process->nr_cpus = 0;
+	process->on_isolated = false;
 	ember_score_begin(&pass, &process->regions, &info);
 	complete = scan_range(e, process, 0, USER_END, &pass, &gone);
 	ember_score_end(&pass, complete);

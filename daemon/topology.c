@@ -186,15 +186,23 @@ static int read_node(const char *root, unsigned int id, const struct online *onl
 	return 0;
 }
 
-static int read_nodes(const char *root, struct ember_topology *topo)
+static int find_online(const char *root, struct online *online)
 {
 	_cleanup_fclose_ FILE *f = open_at(root, NODE_DIR "/online");
-	struct online online = {0};
-	int err;
 
 	if (!f)
 		return -errno;
-	for_each_in_list(f, add_online, &online);
+	for_each_in_list(f, add_online, online);
+	return 0;
+}
+
+static int read_nodes(const char *root, struct ember_topology *topo)
+{
+	struct online online = {0};
+	int err = find_online(root, &online);
+
+	if (err < 0)
+		return err;
 	for (unsigned int i = 0; i < online.nr; i++) {
 		if (online.ids[i] >= EMBER_MAX_NODES) {
 			topo->nr_ignored_nodes++;
@@ -315,9 +323,9 @@ static int read_watermarks(const char *root, struct ember_topology *topo)
 static uint64_t pool_number(const char *root, unsigned int pool, const char *attr)
 {
 	_cleanup_fclose_ FILE *f = open_at(root, POOL_DIR "/pool%u/%s", pool, attr);
-	uint64_t value = 0;
+	int64_t value = 0; /* addresses are in hexadecimal */
 
-	return f && fscanf(f, "%" SCNu64, &value) == 1 ? value : 0;
+	return f && fscanf(f, "%" SCNi64, &value) == 1 ? value : 0;
 }
 
 static bool pool_is_ready(const char *root, unsigned int pool)
@@ -366,12 +374,14 @@ static uint16_t find_pools(const char *root)
 }
 
 /* Near and far, fast and slow, it is as its node; that has CPUs if its own is not online. */
-static void place_pool(struct ember_topology *topo, unsigned int id, unsigned int node)
+static void place_pool(const char *root, struct ember_topology *topo, unsigned int id,
+		       unsigned int node)
 {
 	const struct ember_node *at = &topo->nodes[node];
 	struct ember_node *pool = &topo->nodes[id];
 
 	pool->pool_node = node;
+	pool->pool_start = pool_number(root, id, "start");
 	memcpy(pool->distance, at->distance, sizeof(pool->distance));
 	for (unsigned int i = 0; i < EMBER_MAX_NODES; i++)
 		topo->nodes[i].distance[id] = topo->nodes[i].distance[node]; /* its own, too */
@@ -395,10 +405,19 @@ static void read_pools(const char *root, struct ember_topology *topo)
 			continue;
 		topo->nodes[id].is_pool = topo->nodes[id].has_memory = true;
 		read_pool_room(root, id, &topo->nodes[id]);
-		place_pool(topo, id, node);
+		place_pool(root, topo, id, node);
 		topo->pools |= 1U << id;
 	}
 	topo->memory_nodes |= topo->pools;
+}
+
+/* Numbers are given again: a pool with another start or node is another pool. */
+static bool is_other_pool(const char *root, const struct ember_topology *topo, unsigned int id)
+{
+	const struct ember_node *pool = &topo->nodes[id];
+
+	return pool_number(root, id, "start") != pool->pool_start ||
+	       pool_number(root, id, "node") != pool->pool_node;
 }
 
 static bool pools_have_changed(const char *root, const struct ember_topology *topo)
@@ -409,9 +428,32 @@ static bool pools_have_changed(const char *root, const struct ember_topology *to
 
 	if (topo->pools & ~pools)
 		return true;
-	for (pools &= ~topo->pools; pools; pools &= pools - 1)
-		if (pool_counts(root, __builtin_ctz(pools), &node))
+	for (; pools; pools &= pools - 1) {
+		unsigned int id = __builtin_ctz(pools);
+
+		if (topo->pools & 1U << id ? is_other_pool(root, topo, id)
+					   : pool_counts(root, id, &node))
 			return true;
+	}
+	return false;
+}
+
+/* Memory that was not there, or whose node was offline: a CXL device comes when udev says so. */
+static bool nodes_have_come(const char *root, const struct ember_topology *topo)
+{
+	struct online online = {0};
+
+	if (find_online(root, &online) < 0)
+		return false;
+	for (unsigned int i = 0; i < online.nr; i++) {
+		unsigned int id = online.ids[i];
+		struct ember_node n = {0};
+
+		if (id >= EMBER_MAX_NODES || (topo->memory_nodes & ~topo->pools & 1U << id))
+			continue;
+		if (!read_meminfo(root, id, &n) && n.capacity_bytes)
+			return true;
+	}
 	return false;
 }
 
@@ -634,7 +676,7 @@ int ember_topology_read_free(const char *sys_root, unsigned int node, uint64_t *
 
 int ember_topology_refresh(const char *sys_root, const char *proc_root, struct ember_topology *topo)
 {
-	if (pools_have_changed(sys_root, topo))
+	if (pools_have_changed(sys_root, topo) || nodes_have_come(sys_root, topo))
 		return -ESTALE;
 	for (uint16_t left = topo->pools; left; left &= left - 1)
 		read_pool_room(sys_root, __builtin_ctz(left), &topo->nodes[__builtin_ctz(left)]);

@@ -51,6 +51,7 @@ struct ember_node {
 	uint8_t initiator;                 /* the nearest node with CPUs, or EMBER_NO_NODE */
 	bool is_pool;                      /* device memory that the module owns */
 	uint8_t pool_node;                 /* the node that a pool is accounted to */
+	uint64_t pool_start;               /* its physical address */
 };
 
 struct ember_tier {
@@ -90,8 +91,8 @@ int ember_topology_read(const char *sys_root, const char *proc_root,
 int ember_topology_read_free(const char *sys_root, unsigned int node, uint64_t *ret_bytes);
 
 /*
- * Only what changes all the time: capacity, free, watermarks. -ESTALE: the pools are not those that
- * were there; read everything again.
+ * Only what changes all the time: capacity, free, watermarks. -ESTALE: there are other
+ * pools or more nodes with memory; read everything again.
  */
 int ember_topology_refresh(const char *sys_root, const char *proc_root,
 			   struct ember_topology *topo);

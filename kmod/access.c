@@ -42,6 +42,7 @@
 #include "access.h"
 #include "compat.h"
 #include "flush.h"
+#include "isolated.h"
 #include "memory.h"
 #include "region.h"
 #include "respect.h"
@@ -316,6 +317,7 @@ static void scan_mm(struct scan *scan)
 		return;
 	}
 	req->end = min_t(u64, req->end, scan->mm->task_size);
+	req->on_isolated = ember_runs_isolated(scan->mm);
 	req->stop = scan_range(scan);
 	if (flush_is_due(req)) {
 		req->nr_flush_cpus = ember_flush_mm(scan->mm);
@@ -340,6 +342,8 @@ static void reset_outputs(struct ember_scan_req *req)
 	req->ns = 0;
 	req->nodes = 0;
 	req->policy_nodes = 0;
+	req->on_isolated = 0;
+	req->reserved = 0;
 	req->stop = EMBER_STOP_UNSPEC;
 }
 

@@ -53,20 +53,27 @@ struct flush {
 	atomic_t nr_cpus;
 };
 
+/* With page table isolation user mode has a PCID of its own, and what that caches must go too. */
+static void flush_user_pcid(unsigned long cr3)
+{
+#ifdef CONFIG_MITIGATION_PAGE_TABLE_ISOLATION
+	if (boot_cpu_has(X86_FEATURE_PTI) && boot_cpu_has(X86_FEATURE_PCID) &&
+	    boot_cpu_has(X86_FEATURE_INVPCID))
+		invpcid_flush_single_context((cr3 & X86_CR3_PCID_MASK) |
+					     BIT(X86_CR3_PTI_PCID_USER_BIT));
+#endif
+}
+
 /*
  * Drops what belongs to the address space in use on this CPU: reading CR3 does not
- * return the bit that keeps translations. With page table isolation user mode runs
- * under a PCID of its own, and what was cached under that one must go too.
+ * return the bit that keeps translations.
  */
 static void flush_used_mm(void)
 {
 	unsigned long cr3 = __read_cr3();
 
 	write_cr3(cr3);
-	if (boot_cpu_has(X86_FEATURE_PTI) && boot_cpu_has(X86_FEATURE_PCID) &&
-	    boot_cpu_has(X86_FEATURE_INVPCID))
-		invpcid_flush_single_context((cr3 & X86_CR3_PCID_MASK) |
-					     BIT(X86_CR3_PTI_PCID_USER_BIT));
+	flush_user_pcid(cr3);
 }
 
 static void flush_this_cpu(void *info)

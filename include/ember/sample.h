@@ -105,8 +105,10 @@ struct ember_scan_req {
 	__u32 policy_nodes; /* (out) bit i: memory i suits their policies at least */
 	__u32 stop;         /* (out) enum ember_scan_stop */
 	__u32 nr_flush_cpus; /* (out) CPUs interrupted for the TLB flush */
+	__u32 on_isolated;   /* (out) 1: it runs on a CPU that is isolated, or else 0 */
+	__u32 reserved;      /* (out) 0 */
 };
-_Static_assert(sizeof(struct ember_scan_req) == 96, "request layout is ABI");
+_Static_assert(sizeof(struct ember_scan_req) == 104, "request layout is ABI");
 
 enum ember_scan_stop {
 	EMBER_STOP_UNSPEC = 0,
@@ -129,7 +131,7 @@ struct ember_scan_ctx {
 	__u32 self_exec_id;      /* (in) (out: identify) low half of the kernel's counter */
 	__u32 tgid;              /* (in) in the initial pid namespace */
 };
-_Static_assert(sizeof(struct ember_scan_ctx) == 112, "scan context layout is ABI");
+_Static_assert(sizeof(struct ember_scan_ctx) == 120, "scan context layout is ABI");
 
 /* Value of the map of tracked processes, under the tgid as key. */
 struct ember_tracked {

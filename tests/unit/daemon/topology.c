@@ -260,6 +260,28 @@ static void test_refresh(void **state)
 	assert_int_equal(t.nodes[0].tier, 0); /* ranks stay */
 }
 
+/* A CXL device comes late; one that goes keeps its place, without room. */
+static void test_nodes_come(void **state)
+{
+	struct ember_topology t;
+
+	(void)state;
+	unpack("cxl");
+	write_file("sys/devices/system/node/online", "0\n");
+	assert_int_equal(ember_topology_read(sys_root, proc_root, NULL, 0, &t), 0);
+	assert_int_equal(t.memory_nodes, 0x1);
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+	write_file("sys/devices/system/node/online", "0-1\n");
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), -ESTALE);
+	assert_int_equal(ember_topology_read(sys_root, proc_root, NULL, 0, &t), 0);
+	assert_int_equal(t.memory_nodes, 0x3);
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+	/* online, and still without memory: no news */
+	write_file("sys/devices/system/node/online", "0-2\n");
+	write_file("sys/devices/system/node/node2/meminfo", "Node 2 MemTotal: 0 kB\n");
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+}
+
 /* ---- pools ---- */
 
 static void write_pool(unsigned int id, const char *attr, const char *text)
@@ -274,6 +296,7 @@ static void write_pool(unsigned int id, const char *attr, const char *text)
 static void make_pool(unsigned int id, const char *node, const char *state)
 {
 	write_pool(id, "node", node);
+	write_pool(id, "start", "0x100000000\n");
 	write_pool(id, "bytes", "268435456\n");
 	write_pool(id, "used_bytes", "67108864\n");
 	write_pool(id, "bad_bytes", "1048576\n");
@@ -468,6 +491,15 @@ static void test_pools_come_and_go(void **state)
 	assert_int_equal(ember_topology_read(sys_root, proc_root, NULL, 0, &t), 0);
 	assert_int_equal(t.pools, 3 << 13);
 	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+	/* another one under the number of one that was removed: elsewhere, or another node's */
+	write_pool(14, "start", "0x180000000\n");
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), -ESTALE);
+	assert_int_equal(ember_topology_read(sys_root, proc_root, NULL, 0, &t), 0);
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), 0);
+	write_pool(14, "node", "0\n");
+	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), -ESTALE);
+	assert_int_equal(ember_topology_read(sys_root, proc_root, NULL, 0, &t), 0);
+	assert_int_equal(t.nodes[14].pool_node, 0);
 	/* one less */
 	drop_pool(14);
 	assert_int_equal(ember_topology_refresh(sys_root, proc_root, &t), -ESTALE);
@@ -505,6 +537,7 @@ int main(void)
 	    TEST(test_nearest),
 	    TEST(test_overrides),
 	    TEST(test_refresh),
+	    TEST(test_nodes_come),
 	    TEST(test_nothing_to_read),
 	    TEST(test_pool_figures),
 	    TEST(test_pool_ranks),
