@@ -310,14 +310,9 @@ static bool finish_segment(struct channel *ch, struct segment *seg, bool stopped
 	return true;
 }
 
-/*
- * A callback may still come, so the code that it runs must stay. There is no reference to
- * be had only while the module is already being unloaded: ember_dma_exit() waits then.
- */
 static void keep(struct channel *ch)
 {
 	ch->keeps = true;
-	ch->pinned = try_module_get(THIS_MODULE);
 	pr_warn("%s does not stop: not used until it has, nor are pages that it may write to\n",
 		dma_chan_name(ch->chan));
 }
@@ -477,6 +472,19 @@ static void stop_worker(struct work_struct *work)
 		revive(ch);
 }
 
+/*
+ * A callback may still come, or the stop worker still wait for the engine: the code that they
+ * run must stay. There is no reference to be had only while the module is already being
+ * unloaded: ember_dma_exit() waits then.
+ */
+static void lose(struct channel *ch)
+{
+	lockdep_assert_held(&channels_lock);
+	if (!ch->pinned)
+		ch->pinned = try_module_get(THIS_MODULE);
+	list_move_tail(&ch->node, &lost_channels);
+}
+
 /* Those that have stopped since, and keep pages, are revived; those that have not, lost. */
 static void give_channels_back(unsigned int nr, struct list_head *taken)
 {
@@ -486,11 +494,13 @@ static void give_channels_back(unsigned int nr, struct list_head *taken)
 	spin_lock(&channels_lock);
 	list_for_each_entry_safe(ch, next, taken, node) {
 		ch->lost = ch->stopping || (ch->keeps && ch->unstoppable);
-		if (ch->keeps && !ch->lost) {
+		if (ch->lost) {
+			lose(ch);
+		} else if (ch->keeps) {
 			list_move_tail(&ch->node, &stopped);
 			nr--;
 		} else {
-			list_move_tail(&ch->node, ch->lost ? &lost_channels : &idle_channels);
+			list_move_tail(&ch->node, &idle_channels);
 		}
 	}
 	nr_busy -= nr;
