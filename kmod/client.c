@@ -117,24 +117,31 @@ static void report_lost(struct sock *sk)
 	sk->sk_error_report(sk);
 }
 
-/* The skb is built under the mutex, where req cannot go away, and sent outside. */
+/*
+ * Built and sent under the mutex: req cannot go away, and a close that comes now waits in its
+ * notifier. A socket that is being closed has given up its port id a moment before that
+ * notifier, and somebody else may have it already: so none that is dead is sent anything.
+ * Sending does not block.
+ */
 static void request_finish(struct ember_client *client, struct ember_request *req)
 {
-	struct sk_buff *skb = NULL;
-	bool closed;
+	struct sk_buff *skb;
 
 	mutex_lock(&clients_mutex);
 	req->state = EMBER_STATE_DONE;
-	closed = client->closed;
-	if (closed)
-		request_drop(client, req);
-	else
-		skb = ember_genl_result(req);
-	mutex_unlock(&clients_mutex);
+	if (client->closed || sock_flag(client->sk, SOCK_DEAD))
+		goto drop_request;
+	skb = ember_genl_result(req);
 	if (skb)
 		ember_genl_send(skb, client->portid);
-	else if (!closed)
+	else
 		report_lost(client->sk);
+	mutex_unlock(&clients_mutex);
+	return;
+
+drop_request:
+	request_drop(client, req);
+	mutex_unlock(&clients_mutex);
 }
 
 /* One request per call: with several clients, they take turns. */
