@@ -41,6 +41,7 @@
 
 #include "access.h"
 #include "compat.h"
+#include "entry.h"
 #include "flush.h"
 #include "isolated.h"
 #include "memory.h"
@@ -121,32 +122,6 @@ static void window_of(struct scan *scan, unsigned long lo, unsigned long hi,
 	}
 }
 
-/*
- * The PMD entry of an address that an area covers. NULL if there is none; then
- * *next is the first address that may have another.
- */
-static pmd_t *find_entry(struct mm_struct *mm, unsigned long addr, unsigned long *next)
-{
-	pgd_t *pgd = pgd_offset(mm, addr);
-	p4d_t *p4d;
-	pud_t *pud, pudval;
-
-	*next = ALIGN(addr + 1, PGDIR_SIZE);
-	if (!pgd_present(*pgd))
-		return NULL;
-	p4d = p4d_offset(pgd, addr);
-	*next = ALIGN(addr + 1, P4D_SIZE);
-	if (!p4d_present(*p4d))
-		return NULL;
-	pud = pud_offset(p4d, addr);
-	pudval = READ_ONCE(*pud);
-	*next = ALIGN(addr + 1, PUD_SIZE);
-	if (!pud_present(pudval) || pud_leaf(pudval))
-		return NULL;
-	*next = ALIGN(addr + 1, PMD_SIZE);
-	return pmd_offset(pud, addr);
-}
-
 static void emit(struct scan *scan)
 {
 	struct ember_region_rec *rec = &scan->rec;
@@ -189,8 +164,8 @@ static bool scan_region(struct scan *scan, struct vm_area_struct **vma)
 
 	window_of(scan, req->cursor, hi, vma, &window);
 	if (window.kind != EMBER_KIND_UNSPEC) {
-		pmd = find_entry(scan->mm, max_t(unsigned long, req->cursor, (*vma)->vm_start),
-				 &next);
+		pmd = ember_find_entry(scan->mm,
+				       max_t(unsigned long, req->cursor, (*vma)->vm_start), &next);
 		scan->rec.addr = base;
 		scan->rec.kind = window.kind;
 		scan->rec.flags = 0;

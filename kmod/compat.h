@@ -24,6 +24,11 @@ static inline bool ember_pte_is_migration(pte_t pte)
 	return softleaf_is_migration(softleaf_from_pte(pte));
 }
 
+static inline struct folio *ember_pte_migration_folio(pte_t pte)
+{
+	return softleaf_to_folio(softleaf_from_pte(pte));
+}
+
 static inline bool ember_pte_is_device(pte_t pte)
 {
 	return softleaf_is_device_private(softleaf_from_pte(pte));
@@ -37,6 +42,11 @@ static inline bool ember_pmd_is_migration(pmd_t pmd)
 static inline bool ember_pte_is_migration(pte_t pte)
 {
 	return is_migration_entry(pte_to_swp_entry(pte));
+}
+
+static inline struct folio *ember_pte_migration_folio(pte_t pte)
+{
+	return pfn_swap_entry_folio(pte_to_swp_entry(pte));
 }
 
 static inline bool ember_pte_is_device(pte_t pte)

@@ -23,6 +23,7 @@
 #include <linux/rcupdate.h>
 
 #include "compat.h"
+#include "entry.h"
 #include "isolated.h"
 #include "look.h"
 #include "pool.h"
@@ -90,6 +91,15 @@ bool ember_look_lies_there(const struct ember_look *look, const struct folio *fo
 	return folio_nid(folio) == look->nid && !folio_is_zone_device(folio);
 }
 
+/*
+ * folio_maybe_dma_pinned() counts mappings as well, and takes a page that a thousand
+ * processes map for pinned.
+ */
+static bool is_pinned(const struct folio *folio)
+{
+	return folio_ref_count(folio) - folio_mapcount(folio) >= GUP_PIN_COUNTING_BIAS;
+}
+
 static u8 look_at_folio(struct ember_look *look, struct folio *folio)
 {
 	const struct ember_pool *pool = ember_pool_of(folio);
@@ -98,6 +108,12 @@ static u8 look_at_folio(struct ember_look *look, struct folio *folio)
 		return EMBER_OUTCOME_SPECIAL;
 	if (ember_look_lies_there(look, folio) || (look->from && pool != look->from))
 		return EMBER_OUTCOME_ALREADY_THERE;
+	/*
+	 * Broken memory of a pool stays mapped (pool_memory_failure()). Unmapping it for a move
+	 * would take it away from all others who map it, for good.
+	 */
+	if (folio_test_hwpoison(folio))
+		return EMBER_OUTCOME_COPY_FAILED;
 	if (folio_test_ksm(folio))
 		return EMBER_OUTCOME_KSM;
 	if (!folio_test_anon(folio))
@@ -106,7 +122,7 @@ static u8 look_at_folio(struct ember_look *look, struct folio *folio)
 		return EMBER_OUTCOME_LARGE_FOLIO;
 	if (folio_test_writeback(folio))
 		return EMBER_OUTCOME_WRITEBACK;
-	if (folio_maybe_dma_pinned(folio))
+	if (is_pinned(folio))
 		return EMBER_OUTCOME_PINNED;
 	if (look->failed)
 		return has_extra_refs(folio) ? EMBER_OUTCOME_PINNED : EMBER_OUTCOME_BUSY;
@@ -118,13 +134,24 @@ static u8 look_at_folio(struct ember_look *look, struct folio *folio)
 	return MAY_MOVE;
 }
 
+/*
+ * Somebody is moving it. While its entry is there, under the table's lock, the page is locked
+ * and in use by who moves it, and so is its pool.
+ */
+static u8 look_at_moving(const struct ember_look *look, pte_t pte)
+{
+	if (look->from && ember_pool_of(ember_pte_migration_folio(pte)) != look->from)
+		return EMBER_OUTCOME_ALREADY_THERE;
+	return EMBER_OUTCOME_BUSY;
+}
+
 static u8 look_at_pte(struct ember_look *look, pte_t pte)
 {
 	if (pte_none(pte))
 		return EMBER_OUTCOME_NOT_PRESENT;
 	if (!pte_present(pte)) {
 		if (ember_pte_is_migration(pte))
-			return EMBER_OUTCOME_BUSY;
+			return look_at_moving(look, pte);
 		if (ember_pte_is_device(pte))
 			return EMBER_OUTCOME_SPECIAL;
 		return EMBER_OUTCOME_NOT_PRESENT;
@@ -149,24 +176,6 @@ static u8 look_at_huge(struct ember_look *look, pmd_t pmd)
 	return EMBER_OUTCOME_LARGE_FOLIO;
 }
 
-/* NULL: there is no page-table page for addr at all. */
-static pmd_t *find_pmd(struct mm_struct *mm, unsigned long addr)
-{
-	pgd_t *pgd = pgd_offset(mm, addr);
-	p4d_t *p4d;
-	pud_t *pud;
-
-	if (pgd_none(*pgd) || pgd_bad(*pgd))
-		return NULL;
-	p4d = p4d_offset(pgd, addr);
-	if (p4d_none(*p4d) || p4d_bad(*p4d))
-		return NULL;
-	pud = pud_offset(p4d, addr);
-	if (pud_none(*pud) || pud_leaf(*pud) || pud_bad(*pud))
-		return NULL;
-	return pmd_offset(pud, addr);
-}
-
 /* What failed was movable once. If it is anything else now, it has changed since. */
 static u8 why_failed(u8 what)
 {
@@ -174,6 +183,7 @@ static u8 why_failed(u8 what)
 	case EMBER_OUTCOME_PINNED:
 	case EMBER_OUTCOME_BUSY:
 	case EMBER_OUTCOME_WRITEBACK:
+	case EMBER_OUTCOME_COPY_FAILED:
 		return what;
 	default:
 		return EMBER_OUTCOME_RACED;
@@ -273,13 +283,14 @@ void ember_look_area(struct ember_look *look, struct vm_area_struct *vma, unsign
 {
 	unsigned long first = pte_index(start), last = pte_index(end - 1) + 1;
 	u8 what = look_at_vma(look, vma);
+	unsigned long next;
 	pmd_t *pmd;
 
 	if (what != MAY_MOVE) {
 		set_outcomes(look, first, last, what, pages);
 		return;
 	}
-	pmd = find_pmd(vma->vm_mm, start);
+	pmd = ember_find_entry(vma->vm_mm, start, &next);
 	if (!pmd) {
 		set_outcomes(look, first, last, EMBER_OUTCOME_NOT_PRESENT, pages);
 		return;

@@ -119,6 +119,19 @@ static void allocate(struct ember_batch *batch)
 }
 
 /*
+ * Does somebody but us, and the swap cache, hold a reference? Unmapped and locked, a page
+ * gets no new user who writes to it. The kernel's own tests are not enough:
+ * migrate_vma_check_page() grants device memory one reference more, of which coherent memory
+ * has none, and folio_migrate_mapping() counts exactly, but after the copy. Whoever wrote
+ * through that reference in between, and then dropped it, would write to the old page: an NFS
+ * or 9p reply to a direct read, for which pages are not pinned.
+ */
+static bool is_held(const struct folio *src)
+{
+	return folio_ref_count(src) > 1 + folio_test_swapcache(src);
+}
+
+/*
  * The last word on a page that is locked and unmapped now. New writeback would
  * need the folio lock, so this check holds; without it migrate_device_pages() runs
  * into BUG_ON(folio_test_writeback()). Pages of other kinds can only be here if
@@ -126,6 +139,11 @@ static void allocate(struct ember_batch *batch)
  */
 static u8 check_source(const struct ember_batch *batch, const struct folio *src)
 {
+	/* It broke after the look: neither the CPU nor an engine shall read it. */
+	if (folio_test_hwpoison(src))
+		return EMBER_OUTCOME_COPY_FAILED;
+	if (is_held(src))
+		return EMBER_OUTCOME_PINNED;
 	if (folio_test_writeback(src))
 		return EMBER_OUTCOME_WRITEBACK;
 	if (!folio_test_anon(src) || folio_test_ksm(src) || folio_test_large(src) ||

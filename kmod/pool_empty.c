@@ -11,8 +11,10 @@
  * Where to: the nearest node with room that suits the process; if none does, any node, as
  * when the kernel empties memory that is about to go offline.
  */
+#include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/mm.h>
 #include <linux/nodemask.h>
 #include <linux/sched/mm.h>
@@ -20,23 +22,31 @@
 #include <linux/sched/task.h>
 #include <linux/sizes.h>
 #include <linux/slab.h>
+#include <linux/timekeeping.h>
 #include <linux/topology.h>
 #include <linux/workqueue.h>
 
 #include "compat.h"
+#include "entry.h"
 #include "migrate.h"
 #include "pool.h"
 #include "request.h"
 #include "respect.h"
 #include "target.h"
 
-/* Rounds over all processes. The pauses between them double from 10 ms: 2.5 s in all. */
+/* Rounds over all processes. The pauses between them double from 10 ms: 2.5 s of pauses in all. */
 #define ROUNDS 9
 #define PAUSE_MS 10
 
 /* Tries for the lock of one process before the round goes on without it. */
 #define LOCK_TRIES 10
 #define LOCK_PAUSE_US 500
+
+/* Without a page that leaves for so long, the removal is over: hostile memory maps are large. */
+#define PATIENCE_MS 30000
+
+/* Tables walked in one hold of the lock of a process. */
+#define WALK_TABLES 4096
 
 /* Everything must go, from isolated CPUs' processes too: the administrator wants it. */
 #define EMPTY_FLAGS (EMBER_MIGRATE_SHARED | EMBER_MIGRATE_EXCHANGE | EMBER_MIGRATE_ISOLATED)
@@ -47,11 +57,25 @@ struct emptying {
 	struct ember_region *region;
 	struct ember_pool_stuck *stuck; /* of the round */
 	bool ask;			/* where a process wants its memory */
+	struct ember_wishes wishes;	/* of the process under way */
+	unsigned long patience;		/* jiffies: when it ends unless a page leaves */
+	long nr_used;			/* when it began */
 };
 
 static bool is_empty(const struct ember_pool *pool)
 {
 	return !atomic_long_read(&pool->nr_used);
+}
+
+/* Return: false: nothing has left for too long. */
+static bool goes_on(struct emptying *e)
+{
+	long nr = atomic_long_read(&e->pool->nr_used);
+
+	if (nr < e->nr_used)
+		e->patience = jiffies + msecs_to_jiffies(PATIENCE_MS);
+	e->nr_used = nr;
+	return nr && time_before(jiffies, e->patience);
 }
 
 static bool lock_mm(struct mm_struct *mm)
@@ -79,27 +103,61 @@ static void note_stuck(struct emptying *e, u32 tgid)
 	}
 }
 
-/* The next 2 MiB at or behind @addr that holds anonymous memory. The lock is held. */
-static bool next_region(struct mm_struct *mm, unsigned long *addr)
+/* Is there a table, or a huge page, for @addr, which an area covers? Else *next may have one. */
+static bool has_table(struct mm_struct *mm, unsigned long addr, unsigned long *next)
+{
+	pmd_t *pmd = ember_find_entry(mm, addr, next);
+
+	return pmd && !pmd_none(pmdp_get_lockless(pmd));
+}
+
+enum step { STEP_FOUND, STEP_END, STEP_PAUSE };
+
+/*
+ * The next 2 MiB at or behind *addr that has anonymous memory, which is found by the tables:
+ * address space that is only reserved may be large. Areas without an anon_vma never had any.
+ * The lock is held. PAUSE: let go of it, and go on.
+ */
+static enum step next_region(struct mm_struct *mm, unsigned long *addr)
 {
 	VMA_ITERATOR(vmi, mm, *addr);
 	struct vm_area_struct *vma;
+	unsigned int nr = 0;
 
 	for_each_vma(vmi, vma) {
-		if (!vma_is_anonymous(vma))
-			continue;
-		*addr = max(*addr, ALIGN_DOWN(vma->vm_start, SZ_2M));
-		return true;
+		unsigned long at = max(*addr, vma->vm_start), next;
+
+		for (; at < vma->vm_end && vma_is_anonymous(vma) && vma->anon_vma; at = next) {
+			*addr = ALIGN_DOWN(at, SZ_2M);
+			if (has_table(mm, at, &next))
+				return STEP_FOUND;
+			*addr = next;
+			if (++nr == WALK_TABLES)
+				return STEP_PAUSE;
+		}
 	}
-	return false;
+	return STEP_END;
 }
 
-/* Return: false when there is no further region, or the lock was not to be had. */
+static const struct ember_respect *ask(struct emptying *e, struct task_struct *leader)
+{
+	u64 begin_ns = ktime_get_ns();
+
+	if (!e->ask)
+		return NULL;
+	if (!ember_wishes_are_fresh(&e->wishes)) {
+		ember_respect_threads(leader, &e->wishes.respect);
+		ember_wishes_note(&e->wishes, begin_ns);
+	}
+	return &e->wishes.respect;
+}
+
+/* One hold of the lock. Return: false when there is no further region, or it was not to be had. */
 static bool empty_region(struct emptying *e, struct task_struct *leader, struct mm_struct *mm,
 			 unsigned long *addr)
 {
-	struct ember_respect respect;
-	bool found;
+	const struct ember_respect *respect = ask(e, leader);
+	enum step step;
 
 	if (ember_mm_is_dying(mm))
 		return false;
@@ -108,20 +166,17 @@ static bool empty_region(struct emptying *e, struct task_struct *leader, struct 
 		e->stuck->tgid = leader->tgid;
 		return false;
 	}
-	found = next_region(mm, addr);
-	if (found) {
-		if (e->ask)
-			ember_respect_threads(leader, &respect);
+	step = next_region(mm, addr);
+	if (step == STEP_FOUND) {
 		memset(e->region->asked, 0xff, sizeof(e->region->asked));
 		e->region->addr = *addr;
-		ember_migrate_pages(e->batch, mm, e->region, 0, EMBER_REGION_PAGES,
-				    e->ask ? &respect : NULL);
+		ember_migrate_pages(e->batch, mm, e->region, 0, EMBER_REGION_PAGES, respect);
 		*addr += SZ_2M;
 	}
 	mmap_read_unlock(mm);
-	if (found)
+	if (step == STEP_FOUND)
 		note_stuck(e, leader->tgid);
-	return found;
+	return step != STEP_END;
 }
 
 static void empty_process(struct emptying *e, struct task_struct *leader)
@@ -131,7 +186,8 @@ static void empty_process(struct emptying *e, struct task_struct *leader)
 
 	if (!mm)
 		return; /* a kernel thread, or a zombie (its threads come on their own) */
-	while (!is_empty(e->pool) && empty_region(e, leader, mm, &addr))
+	memset(&e->wishes, 0, sizeof(e->wishes));
+	while (goes_on(e) && empty_region(e, leader, mm, &addr))
 		cond_resched();
 	mmput_async(mm);
 }
@@ -212,8 +268,10 @@ static void drain_cpus(void)
 {
 	unsigned int cpu;
 
-	for_each_online_cpu(cpu) /* one that goes offline is drained by that */
+	cpus_read_lock(); /* one that is offline is drained */
+	for_each_online_cpu(cpu)
 		work_on_cpu(cpu, drain_this_cpu, NULL);
+	cpus_read_unlock();
 }
 
 static int take_nearest(int from, nodemask_t *left)
@@ -232,7 +290,7 @@ static int empty_round(struct emptying *e)
 	nodemask_t left = node_states[N_MEMORY];
 	int err = 0;
 
-	while (!err && !is_empty(e->pool) && !nodes_empty(left)) {
+	while (!err && goes_on(e) && !nodes_empty(left)) {
 		memset(e->stuck, 0, sizeof(*e->stuck)); /* of the last node: what was in the way */
 		err = empty_into(e, take_nearest(e->pool->nid, &left));
 	}
@@ -260,10 +318,13 @@ int ember_pool_empty(struct ember_pool *pool, struct ember_pool_stuck *ret_stuck
 	struct emptying e = { .pool = pool, .stuck = ret_stuck };
 	int err = 0;
 
+	if (is_empty(pool))
+		return 0;
 	e.region = kzalloc(sizeof(*e.region), GFP_KERNEL);
 	if (!e.region)
 		return -ENOMEM;
-	for (unsigned int round = 0; round < ROUNDS && !err && !is_empty(pool); round++) {
+	e.nr_used = LONG_MAX; /* patience begins with the first look */
+	for (unsigned int round = 0; round < ROUNDS && !err && goes_on(&e); round++) {
 		if (round) {
 			msleep(PAUSE_MS << (round - 1));
 			drain_cpus();

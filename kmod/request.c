@@ -99,10 +99,19 @@ static void fill_region(struct ember_region *region, unsigned int first, int sta
 	memset(region->outcome + first, status_outcome(status), sizeof(region->outcome) - first);
 }
 
+/* Pages at a time, so that what waits for them waits no longer than it shall. */
+struct pace {
+	u32 limit_ns; /* 0: none */
+	u32 page_ns;  /* moving average of what a page takes; 0: not known yet */
+};
+
 /* One of several that share the regions of a request between them. */
 struct hand {
 	struct work_struct work;
 	struct crew *crew;
+	struct ember_batch *batch;
+	struct ember_wishes wishes;
+	struct pace pace;
 };
 
 struct crew {
@@ -128,14 +137,37 @@ static bool pause_before_try(unsigned int try)
 	return true;
 }
 
-/* Return: 0 with the lock held, a reason to stop, or -EAGAIN: somebody else kept it. */
-static int lock_mm(const struct ember_request *req, struct mm_struct *mm)
+static int ask(const struct ember_request *req, struct ember_wishes *wishes)
+{
+	u64 begin_ns = ktime_get_ns();
+	int err;
+
+	if (ember_wishes_are_fresh(wishes))
+		return 0;
+	err = ember_target_respect(&req->target, &wishes->respect);
+	/* To be left out of every cpuset is what makes such a node. */
+	if (req->flags & EMBER_MIGRATE_RESTRICTED)
+		nodes_setall(wishes->respect.cpuset);
+	ember_wishes_note(wishes, begin_ns);
+	return err;
+}
+
+/*
+ * The threads are asked before each try: nobody waits for the lock meanwhile, and the wishes
+ * are not older than the lock.
+ *
+ * Return: 0 with the lock held, a reason to stop, or -EAGAIN: somebody else kept it.
+ */
+static int lock_mm(const struct ember_request *req, struct mm_struct *mm,
+		   struct ember_wishes *wishes)
 {
 	unsigned int try = 0;
 	int err;
 
 	do {
 		err = stop_reason(req, mm);
+		if (!err)
+			err = ask(req, wishes);
 		if (err)
 			return err;
 		if (mmap_read_trylock(mm))
@@ -143,12 +175,6 @@ static int lock_mm(const struct ember_request *req, struct mm_struct *mm)
 	} while (pause_before_try(try++));
 	return -EAGAIN;
 }
-
-/* Pages at a time, so that what waits for them waits no longer than it shall. */
-struct pace {
-	u32 limit_ns; /* 0: none */
-	u32 page_ns;  /* moving average of what a page takes; 0: not known yet */
-};
 
 /* Three quarters of the limit: what the average hides must fit, too. */
 static unsigned int pages_at_a_time(const struct pace *pace)
@@ -189,32 +215,27 @@ static void raise(atomic64_t *longest, u64 ns)
 }
 
 /* One hold of the lock. Return: 0, or why it was not to be had. */
-static int do_window(struct crew *crew, struct ember_batch *batch, struct ember_region *region,
-		     unsigned int first, unsigned int last, u64 *ret_took_ns)
+static int do_window(struct hand *hand, struct ember_region *region, unsigned int first,
+		     unsigned int last, u64 *ret_took_ns)
 {
-	struct ember_respect respect;
-	int err = lock_mm(crew->req, crew->mm);
+	struct crew *crew = hand->crew;
+	int err = lock_mm(crew->req, crew->mm, &hand->wishes);
 	u64 begin_ns = ktime_get_ns();
 
 	if (err)
 		return err;
-	/* Under the lock, for which one may have waited: the wishes are those of now. */
-	err = ember_target_respect(&crew->req->target, &respect);
-	/* To be left out of every cpuset is what makes such a node. */
-	if (crew->req->flags & EMBER_MIGRATE_RESTRICTED)
-		nodes_setall(respect.cpuset);
-	if (!err)
-		atomic_add(ember_migrate_pages(batch, crew->mm, region, first, last, &respect),
-			   &crew->nr_moved);
+	atomic_add(ember_migrate_pages(hand->batch, crew->mm, region, first, last,
+				       &hand->wishes.respect),
+		   &crew->nr_moved);
 	mmap_read_unlock(crew->mm);
 	*ret_took_ns = ktime_get_ns() - begin_ns;
 	raise(&crew->longest_lock_ns, *ret_took_ns);
-	return err;
+	return 0;
 }
 
-static void do_region(struct crew *crew, struct ember_batch *batch, struct pace *pace,
-		      struct ember_region *region)
+static void do_region(struct hand *hand, struct ember_region *region)
 {
+	struct pace *pace = &hand->pace;
 	unsigned int first, last, nr;
 	u64 took_ns;
 	int err;
@@ -223,11 +244,11 @@ static void do_region(struct crew *crew, struct ember_batch *batch, struct pace 
 		last = window_end(region, first, pages_at_a_time(pace), &nr);
 		if (!nr)
 			break;
-		err = do_window(crew, batch, region, first, last, &took_ns);
+		err = do_window(hand, region, first, last, &took_ns);
 		if (err) {
 			/* A busy region has been tried like any other: no status of the request. */
 			if (err != -EAGAIN)
-				cmpxchg(&crew->status, 0, err);
+				cmpxchg(&hand->crew->status, 0, err);
 			fill_region(region, first, err);
 			return;
 		}
@@ -237,24 +258,23 @@ static void do_region(struct crew *crew, struct ember_batch *batch, struct pace 
 
 static void hand_work(struct work_struct *work)
 {
-	struct crew *crew = container_of(work, struct hand, work)->crew;
+	struct hand *hand = container_of(work, struct hand, work);
+	struct crew *crew = hand->crew;
 	struct ember_request *req = crew->req;
-	struct pace pace = { .limit_ns = req->limit_ns };
-	struct ember_batch *batch;
 	u32 i;
 	int err;
 
-	err = ember_batch_alloc(&req->dest, req->flags, &batch);
+	err = ember_batch_alloc(&req->dest, req->flags, &hand->batch);
 	if (err) {
 		WRITE_ONCE(crew->batch_err, err); /* another hand may have one */
 		return;
 	}
 	while ((i = atomic_fetch_inc(&crew->next_region)) < req->nr_regions) {
-		do_region(crew, batch, &pace, &req->regions[i]);
+		do_region(hand, &req->regions[i]);
 		cond_resched();
 	}
-	raise(&crew->longest_unmapped_ns, ember_batch_longest_unmapped_ns(batch));
-	ember_batch_free(batch);
+	raise(&crew->longest_unmapped_ns, ember_batch_longest_unmapped_ns(hand->batch));
+	ember_batch_free(hand->batch);
 }
 
 /*
@@ -267,6 +287,7 @@ static void run_regions(struct crew *crew, struct workqueue_struct *wq)
 
 	for (unsigned int i = 0; i < nr; i++) {
 		crew->hands[i].crew = crew;
+		crew->hands[i].pace.limit_ns = crew->req->limit_ns;
 		INIT_WORK(&crew->hands[i].work, hand_work);
 	}
 	for (unsigned int i = 1; i < nr; i++)

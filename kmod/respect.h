@@ -23,6 +23,15 @@ struct ember_respect {
 	nodemask_t policy;	/* for areas that have no policy of their own */
 };
 
+/* What the threads leave, and when they were asked. Zeroed: they were not yet. */
+struct ember_wishes {
+	struct ember_respect respect;
+	u64 asked_ns;
+	u64 took_ns;
+};
+
+bool ember_wishes_are_fresh(const struct ember_wishes *wishes);
+void ember_wishes_note(struct ember_wishes *wishes, u64 begin_ns);
 void ember_respect_threads(struct task_struct *leader, struct ember_respect *ret_respect);
 bool ember_respect_allows(const struct ember_respect *respect, const struct vm_area_struct *vma,
 			  int nid);
