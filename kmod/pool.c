@@ -16,8 +16,22 @@
 #include <linux/module.h>
 #include <linux/vmalloc.h>
 #include <linux/vmstat.h>
+#include <linux/xarray.h>
 
 #include "pool.h"
+
+/*
+ * A search that had to look at every bit would take milliseconds in a large pool that is nearly
+ * full, which is how a fast tier mostly is. So free pages are counted by chunks as well. The
+ * count of one may be behind its bits: a page is found a little later then.
+ */
+#define CHUNK_PAGES 32768UL /* 128 MiB: 4 KiB of bits */
+
+/*
+ * Page frames known to be broken. The flags of their pages go with the memory map when a pool
+ * is removed, and must come back with the next pool there. Forgotten with the module.
+ */
+static DEFINE_XARRAY(bad_pfns);
 
 /* Called with the module held: by the caller's own reference, or by the page given back. */
 static void count_used(struct ember_pool *pool, long nr)
@@ -30,8 +44,11 @@ static void count_used(struct ember_pool *pool, long nr)
 
 static void set_free(struct ember_pool *pool, struct page *page)
 {
+	unsigned long at = page_to_pfn(page) - pool->first_pfn;
+
 	smp_mb__before_atomic(); /* what the last user wrote is seen before the page is free */
-	set_bit(page_to_pfn(page) - pool->first_pfn, pool->free);
+	set_bit(at, pool->free);
+	atomic_inc(&pool->chunk_free[at / CHUNK_PAGES]);
 }
 
 /*
@@ -83,8 +100,12 @@ static void pool_page_free(struct page *page)
 static int pool_memory_failure(struct dev_pagemap *pgmap, unsigned long pfn, unsigned long nr,
 			       int flags)
 {
-	for (unsigned long i = 0; i < nr; i++)
+	for (unsigned long i = 0; i < nr; i++) {
+		if (xa_is_err(xa_store(&bad_pfns, pfn + i, xa_mk_value(0), GFP_KERNEL)))
+			pr_warn("ember: no memory to remember that page frame 0x%lx is broken\n",
+				pfn + i);
 		SetPageHWPoison(pfn_to_page(pfn + i));
+	}
 	return -ENXIO;
 }
 
@@ -112,12 +133,21 @@ static const struct dev_pagemap_ops pool_ops = {
  */
 int ember_pool_books_init(struct ember_pool *pool)
 {
+	unsigned long nr_chunks;
+
 	pool->first_pfn = PHYS_PFN(pool->start);
 	pool->nr_pages = PHYS_PFN(pool->bytes);
 	pool->free = vzalloc(BITS_TO_LONGS(pool->nr_pages) * sizeof(long));
 	if (!pool->free)
 		return -ENOMEM;
+	nr_chunks = DIV_ROUND_UP(pool->nr_pages, CHUNK_PAGES);
+	pool->chunk_free = kvcalloc(nr_chunks, sizeof(*pool->chunk_free), GFP_KERNEL);
+	if (!pool->chunk_free)
+		goto free_bits;
 	bitmap_fill(pool->free, pool->nr_pages);
+	for (unsigned long i = 0; i < nr_chunks; i++)
+		atomic_set(&pool->chunk_free[i],
+			   min(CHUNK_PAGES, pool->nr_pages - i * CHUNK_PAGES));
 	pool->pgmap.type = MEMORY_DEVICE_COHERENT;
 	pool->pgmap.owner = ember_pool_owner;
 	pool->pgmap.ops = &pool_ops;
@@ -125,10 +155,38 @@ int ember_pool_books_init(struct ember_pool *pool)
 	pool->pgmap.range.start = pool->start;
 	pool->pgmap.range.end = pool->start + pool->bytes - 1;
 	return 0;
+
+free_bits:
+	vfree(pool->free);
+	return -ENOMEM;
+}
+
+/**
+ * ember_pool_leave_out_bad() - what broke in an earlier pool there is not given out
+ * @pool: has its pages now, and nobody can take any yet
+ */
+void ember_pool_leave_out_bad(struct ember_pool *pool)
+{
+	unsigned long pfn, last_pfn = pool->first_pfn + pool->nr_pages - 1;
+	void *entry;
+
+	xa_for_each_range(&bad_pfns, pfn, entry, pool->first_pfn, last_pfn) {
+		SetPageHWPoison(pfn_to_page(pfn));
+		clear_bit(pfn - pool->first_pfn, pool->free);
+		atomic_dec(&pool->chunk_free[(pfn - pool->first_pfn) / CHUNK_PAGES]);
+		atomic_long_inc(&pool->nr_bad);
+	}
+}
+
+/* With the last pool. */
+void ember_pool_forget_bad(void)
+{
+	xa_destroy(&bad_pfns);
 }
 
 void ember_pool_books_exit(struct ember_pool *pool)
 {
+	kvfree(pool->chunk_free);
 	vfree(pool->free);
 }
 
@@ -153,23 +211,6 @@ void ember_pool_open(struct ember_pool *pool)
 	spin_unlock(&pool->lock);
 }
 
-static unsigned long count_free(const struct ember_pool *pool)
-{
-	unsigned long taken = atomic_long_read(&pool->nr_used) + atomic_long_read(&pool->nr_bad);
-
-	return taken < pool->nr_pages ? pool->nr_pages - taken : 0;
-}
-
-/* The next free page from the cursor on, round once; nr_pages if there is none. */
-static unsigned long next_free(struct ember_pool *pool)
-{
-	unsigned long at = find_next_bit(pool->free, pool->nr_pages, pool->cursor);
-
-	if (at >= pool->nr_pages)
-		at = find_next_bit(pool->free, pool->nr_pages, 0);
-	return at;
-}
-
 /* One reference. The pool is not going away: whoever takes of it has a reference on it. */
 static void begin_use(struct ember_pool *pool, struct page *page)
 {
@@ -178,7 +219,63 @@ static void begin_use(struct ember_pool *pool, struct page *page)
 #else
 	zone_device_page_init(page);
 #endif
+	/* It sets all flags anew, and may lose that of a page that breaks at that moment. */
+	if (xa_load(&bad_pfns, page_to_pfn(page)))
+		SetPageHWPoison(page);
 	unlock_page(page);
+}
+
+/* Pages [@at, @end) of one chunk; the lock is held. */
+static unsigned int take_between(struct ember_pool *pool, unsigned long at, unsigned long end,
+				 unsigned int nr, struct page **ret_pages)
+{
+	unsigned int got = 0;
+	struct page *page;
+
+	while (got < nr && (at = find_next_bit(pool->free, end, at)) < end) {
+		clear_bit(at, pool->free); /* only takers clear, and they hold the lock */
+		smp_mb__after_atomic(); /* pairs with set_free() */
+		atomic_dec(&pool->chunk_free[at / CHUNK_PAGES]);
+		page = pfn_to_page(pool->first_pfn + at);
+		pool->cursor = ++at;
+		if (PageHWPoison(page)) /* it broke while nobody had it */
+			atomic_long_inc(&pool->nr_bad);
+		else
+			ret_pages[got++] = page;
+	}
+	return got;
+}
+
+/* The lock is held for one chunk at a time: the search in it takes a microsecond at most. */
+static unsigned int take_from_chunk(struct ember_pool *pool, unsigned long chunk,
+				    unsigned long from, unsigned int nr, struct page **ret_pages)
+{
+	unsigned long end = min((chunk + 1) * CHUNK_PAGES, pool->nr_pages);
+	unsigned int got = 0;
+
+	if (atomic_read(&pool->chunk_free[chunk]) <= 0)
+		return 0;
+	spin_lock(&pool->lock);
+	if (!pool->closed)
+		got = take_between(pool, max(chunk * CHUNK_PAGES, from), end, nr, ret_pages);
+	count_used(pool, got);
+	spin_unlock(&pool->lock);
+	return got;
+}
+
+/* From where the last taker ended, once round: the first chunk's beginning comes last. */
+static unsigned int take_round(struct ember_pool *pool, unsigned int nr, struct page **ret_pages)
+{
+	unsigned long nr_chunks = DIV_ROUND_UP(pool->nr_pages, CHUNK_PAGES);
+	unsigned long from = READ_ONCE(pool->cursor) % pool->nr_pages;
+	unsigned long chunk = from / CHUNK_PAGES;
+	unsigned int got = 0;
+
+	for (unsigned long i = 0; i <= nr_chunks && got < nr; i++) {
+		got += take_from_chunk(pool, chunk, i ? 0 : from, nr - got, ret_pages + got);
+		chunk = (chunk + 1) % nr_chunks;
+	}
+	return got;
 }
 
 /**
@@ -187,36 +284,17 @@ static void begin_use(struct ember_pool *pool, struct page *page)
  * @nr: at most so many
  * @ret_pages: in the order in which they are best used from its end: neighbours stay so
  *
- * Each page has one reference, put_page() gives it back. Full pools are found out without a
- * search, so the search ends soon.
+ * Each page has one reference, put_page() gives it back.
  * Return: how many.
  */
 unsigned int ember_pool_take(struct ember_pool *pool, unsigned int nr, struct page **ret_pages)
 {
-	unsigned int i, got = 0;
-	struct page *page;
-	unsigned long at;
+	unsigned int i, got;
 
 	/* Fails once rmmod has begun, which is allowed only while nothing is in use. */
 	if (!try_module_get(THIS_MODULE))
 		return 0;
-	spin_lock(&pool->lock);
-	nr = pool->closed ? 0 : min_t(unsigned long, nr, count_free(pool));
-	while (got < nr) {
-		at = next_free(pool);
-		if (at >= pool->nr_pages)
-			break; /* counted as free and not quite so yet */
-		clear_bit(at, pool->free); /* only takers clear, and they hold the lock */
-		smp_mb__after_atomic(); /* pairs with set_free() */
-		pool->cursor = at + 1;
-		page = pfn_to_page(pool->first_pfn + at);
-		if (PageHWPoison(page)) /* it broke while nobody had it */
-			atomic_long_inc(&pool->nr_bad);
-		else
-			ret_pages[got++] = page;
-	}
-	count_used(pool, got);
-	spin_unlock(&pool->lock);
+	got = take_round(pool, nr, ret_pages);
 	module_put(THIS_MODULE);
 	for (i = 0; i < got; i++)
 		begin_use(pool, ret_pages[i]);

@@ -59,6 +59,7 @@ struct ember_pool {
 	unsigned long first_pfn;
 	unsigned long nr_pages;
 	unsigned long *free;
+	atomic_t *chunk_free; /* how many bits are set, in pieces of it; see pool.c */
 	atomic_long_t nr_used;
 	atomic_long_t nr_bad; /* broken memory, never given out again */
 	spinlock_t lock;      /* of what follows, and of taking */
@@ -90,6 +91,8 @@ static inline struct ember_pool *ember_pool_of(const struct folio *folio)
 /* pool.c: the books of one pool */
 int ember_pool_books_init(struct ember_pool *pool);
 void ember_pool_books_exit(struct ember_pool *pool);
+void ember_pool_leave_out_bad(struct ember_pool *pool);
+void ember_pool_forget_bad(void);
 void ember_pool_close(struct ember_pool *pool);
 void ember_pool_open(struct ember_pool *pool);
 unsigned int ember_pool_take(struct ember_pool *pool, unsigned int nr, struct page **ret_pages);

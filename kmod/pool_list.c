@@ -265,6 +265,7 @@ static int pool_plug(struct ember_pool *pool)
 		err = PTR_ERR(addr);
 		goto exit_books;
 	}
+	ember_pool_leave_out_bad(pool);
 	pool->plugged = true;
 	return 0;
 
@@ -337,7 +338,8 @@ static void remove_work(struct work_struct *work)
 	pool->stuck = stuck;
 	pool->error = err;
 	pool->state = EMBER_POOL_READY;
-	ember_pool_open(pool);
+	if (!pools_asleep)
+		ember_pool_open(pool);
 	mutex_unlock(&pools_mutex);
 }
 
@@ -586,6 +588,7 @@ void ember_pools_exit(void)
 	destroy_workqueue(pool_wq);
 	list_for_each_entry_safe(pool, next, &ember_pools, node)
 		pool_delete(pool);
+	ember_pool_forget_bad();
 	kobject_del(ember_kobj);
 	kobject_put(ember_kobj);
 }
