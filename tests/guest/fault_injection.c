@@ -101,6 +101,9 @@ static void prepare(void)
 	}
 	set(knobs[1], "ignore-gfp-highmem", 0);
 	set(knobs[1], "min-order", 0);
+	/* Copies to and from user space are not what fail-nth shall count: no code is there. */
+	set("/sys/kernel/debug/fail_usercopy", "require-start", 1);
+	set("/sys/kernel/debug/fail_usercopy", "require-end", 2);
 	disarm();
 	nth_fd = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
 	if (nth_fd < 0)
