@@ -11,18 +11,19 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/stat.h>
 #include <sys/uio.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "tests/lib/area.h"
+#include "tests/lib/cgroup.h"
 #include "tests/lib/ember_nl.h"
 #include "tests/lib/expect.h"
+#include "tests/lib/textfile.h"
 
 #define SEED 0xb00c
-#define CGROUP "/sys/fs/cgroup"
-#define OWN_CGROUP CGROUP "/ember-books"
+#define CGROUP "ember-books"
+#define NUMA_STAT "/sys/fs/cgroup/" CGROUP "/memory.numa_stat"
 #define NR_NODES 2
 
 /* What other processes of the guest may do to the pages of a node meanwhile. */
@@ -101,29 +102,14 @@ static void make_parts(void)
 	munmap(part(HOLE), REGION_BYTES);
 }
 
-static void write_to(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CLOEXEC);
-
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		fail("%s: %s", path, strerror(errno));
-	close(fd);
-}
-
-static void enter_cgroup(void)
-{
-	write_to(CGROUP "/cgroup.subtree_control", "+memory");
-	if (mkdir(OWN_CGROUP, 0755) && errno != EEXIST)
-		fail("mkdir: %s", strerror(errno));
-	write_to(OWN_CGROUP "/cgroup.procs", "0");
-}
-
 static pid_t start_target(void)
 {
-	pid_t pid = fork();
+	pid_t pid;
 
+	cgroup_make(CGROUP, "+memory");
+	pid = fork();
 	if (pid == 0) {
-		enter_cgroup();
+		cgroup_join(CGROUP, getpid());
 		make_parts();
 		if (ember_nl_self(&target->identity))
 			fail("the target's identity");
@@ -144,34 +130,10 @@ static void stop_target(pid_t pid)
 	kill(target->child, SIGKILL);
 	kill(pid, SIGKILL);
 	waitpid(pid, NULL, 0);
-	for (int i = 0; i < 100 && rmdir(OWN_CGROUP) && errno == EBUSY; i++)
-		usleep(50000);
+	cgroup_remove(CGROUP);
 }
 
 /* ---- the kernel's books ---- */
-
-/* Of a file of lines "name ...". */
-static void read_line(const char *path, const char *name, char *line, size_t size)
-{
-	FILE *file = fopen(path, "re");
-	size_t len = strlen(name);
-	bool found = false;
-
-	while (file && !found && fgets(line, (int)size, file))
-		found = !strncmp(line, name, len) && line[len] == ' ';
-	if (file)
-		fclose(file);
-	if (!found)
-		fail("no %s in %s", name, path);
-}
-
-static long vmstat(const char *path, const char *name)
-{
-	char line[128];
-
-	read_line(path, name, line, sizeof(line));
-	return strtol(line + strlen(name), NULL, 10);
-}
 
 struct books {
 	long success, fail;
@@ -182,12 +144,15 @@ struct books {
 
 static void numa_stat(const char *name, long ret_pages[NR_NODES])
 {
+	char text[4096], word[64], *at;
 	unsigned long bytes[NR_NODES];
-	char line[256];
 
-	read_line(OWN_CGROUP "/memory.numa_stat", name, line, sizeof(line));
-	if (sscanf(line + strlen(name), " N0=%lu N1=%lu", &bytes[0], &bytes[1]) != 2)
-		fail("memory.numa_stat: %s", line);
+	snprintf(word, sizeof(word), "\n%s N0=", name);
+	text[0] = '\n';
+	textfile_read(NUMA_STAT, text + 1, sizeof(text) - 1);
+	at = strstr(text, word);
+	if (!at || sscanf(at + strlen(word), "%lu N1=%lu", &bytes[0], &bytes[1]) != 2)
+		fail("no %s in %s", name, NUMA_STAT);
 	for (int i = 0; i < NR_NODES; i++)
 		ret_pages[i] = (long)(bytes[i] / PAGE_BYTES);
 }
@@ -197,13 +162,13 @@ static void read_books(struct books *ret_books)
 	static const char *const nodes[] = {"/sys/devices/system/node/node0/vmstat",
 					    "/sys/devices/system/node/node1/vmstat"};
 
-	write_to("/proc/sys/vm/stat_refresh", "1");
-	ret_books->success = vmstat("/proc/vmstat", "pgmigrate_success");
-	ret_books->fail = vmstat("/proc/vmstat", "pgmigrate_fail");
+	textfile_write("/proc/sys/vm/stat_refresh", "1");
+	ret_books->success = (long)textfile_number("/proc/vmstat", "pgmigrate_success");
+	ret_books->fail = (long)textfile_number("/proc/vmstat", "pgmigrate_fail");
 	numa_stat("anon", ret_books->anon);
 	numa_stat("shmem", ret_books->shmem);
 	for (int i = 0; i < NR_NODES; i++)
-		ret_books->all_anon[i] = vmstat(nodes[i], "nr_anon_pages");
+		ret_books->all_anon[i] = (long)textfile_number(nodes[i], "nr_anon_pages");
 }
 
 /*
@@ -359,7 +324,7 @@ int main(void)
 	if (target == MAP_FAILED)
 		fail("mmap: %s", strerror(errno));
 	ember_nl_begin(&nl, NULL);
-	write_to("/proc/sys/kernel/numa_balancing", "0"); /* it moves pages, too */
+	textfile_write("/proc/sys/kernel/numa_balancing", "0"); /* it moves pages, too */
 	area = area_map(NR_PAGES);
 	pid = start_target();
 	sleep(5); /* until all that the target has done is counted */

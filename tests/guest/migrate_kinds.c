@@ -9,10 +9,17 @@
  * In the second half of its time the process forks, again and again: for private memory the child
  * has a copy of what the pages should say, checks them against it, writes and counts on its own;
  * meanwhile the pages of both move. For a file, fsync(2) is called all the time; in the end the
- *page cache is dropped and what is on the disk is compared.
+ * page cache is dropped and what is on the disk is compared.
  *
- *	migrate_kinds [--seconds N] [--min-moved N] [--dest node:N[,node:N]...] [--only KIND/SIZE]
- *		      [--break flip]
+ *	migrate_kinds [--seconds N] [--min-moved N] [--dest node:N[,node:N]...]
+ *		      [--only KIND/SIZE[,KIND/SIZE]...] [--pools START+BYTES] [--break flip]
+ *
+ * --pools: each half of this range, which the kernel's command line sets apart, is a pool and one
+ * more destination. Private 4K goes there and back by the module, and from one to the other, with
+ * all of the above going on; for every other kind the module is asked, too, and must refuse each
+ * page for the reason that is documented. Pools come before each combination and are removed while
+ * its process is at work, with its pages in them: all of these must get out. In the end nothing
+ * must be left behind on any node.
  *
  * --seconds is for all combinations together. Fails on any mismatch or lost count, on a combination
  * in which a way from one destination to another was not taken, no page moved in folios of
@@ -39,6 +46,8 @@
 #include "tests/lib/expect.h"
 #include "tests/lib/image.h"
 #include "tests/lib/memory.h"
+#include "tests/lib/pool.h"
+#include "tests/lib/settled.h"
 #include "tests/lib/textfile.h"
 
 #define NR_REGIONS 4
@@ -53,24 +62,27 @@
 /* --- Where to ------------------------------------------------------------------------------------
  */
 
-/* A row for each kind of destination that ember has. */
-struct dest_kind {
-	const char *name;
-	/* Does a page that move_pages(2) says is on @node lie in destination @id? */
-	bool (*holds)(unsigned int id, int node);
-};
-
 struct dest {
 	const struct dest_kind *kind;
 	unsigned int id;
+	uint64_t start, bytes; /* of a pool */
 };
 
-static bool node_holds(unsigned int id, int node)
-{
-	return node == (int)id;
-}
+/* A row for each kind of destination that ember has. */
+struct dest_kind {
+	const char *name;
+	uint32_t bit; /* of its id in requests */
+	/* move_pages(2) does not know it, and of all kinds of pages only private 4K goes there. */
+	bool module_only;
+	/* Which pages of the process lie there? @nodes is what move_pages(2) says of them. */
+	void (*find)(const struct dest *dest, pid_t pid, const int *nodes, uint8_t *ret_there);
+};
 
-static const struct dest_kind dest_kinds[] = {{"node", node_holds}};
+static void find_on_node(const struct dest *dest, pid_t pid, const int *nodes, uint8_t *ret_there);
+static void find_in_pool(const struct dest *dest, pid_t pid, const int *nodes, uint8_t *ret_there);
+
+static const struct dest_kind node_kind = {"node", 0, false, find_on_node};
+static const struct dest_kind pool_kind = {"pool", EMBER_NL_POOL_BIT, true, find_in_pool};
 
 static struct options {
 	double seconds;
@@ -78,7 +90,7 @@ static struct options {
 	const char *only;
 	bool flip;
 	struct dest dests[MAX_DESTS];
-	unsigned int nr_dests;
+	unsigned int nr_dests, first_pool; /* pools are the last ones */
 } options = {.seconds = 60};
 
 /* --- What all processes of a combination share
@@ -380,6 +392,8 @@ struct tally {
 	unsigned long nr_module, nr_syscall; /* pages moved by */
 	unsigned long nr_whole;              /* in folios of the size under test */
 	unsigned long nr_of_child;
+	/* Asked for a pool that does not take them: refused as documented, small pages by then. */
+	unsigned long nr_asked, nr_refused, nr_changed, nr_other[EMBER_OUTCOME_MAX + 1];
 	unsigned long from_to[MAX_DESTS][MAX_DESTS];
 };
 
@@ -389,27 +403,60 @@ struct selection {
 	uint8_t moved[NR_PAGES];
 };
 
+static bool goes_by_module(void)
+{
+	return world->memory.kind == MEMORY_PRIVATE && world->memory.size == MEMORY_4K;
+}
+
+static bool is_module_only(unsigned int dest)
+{
+	return options.dests[dest].kind->module_only;
+}
+
+static uint32_t dest_of_request(unsigned int dest)
+{
+	return options.dests[dest].kind->bit | options.dests[dest].id;
+}
+
+static void find_on_node(const struct dest *dest, pid_t pid, const int *nodes, uint8_t *ret_there)
+{
+	for (size_t i = 0; i < NR_PAGES; i++)
+		ret_there[i] = nodes[i] == (int)dest->id;
+}
+
+static void find_in_pool(const struct dest *dest, pid_t pid, const int *nodes, uint8_t *ret_there)
+{
+	pool_find(pid, world->memory.area, NR_PAGES, dest->start, dest->bytes, ret_there);
+}
+
 /* Index of the destination in which each page lies; options.nr_dests for none. */
 static bool find_places(pid_t pid, unsigned int place[NR_PAGES], unsigned int nr[MAX_DESTS + 1])
 {
 	static void *pages[NR_PAGES];
 	static int nodes[NR_PAGES];
+	static uint8_t there[NR_PAGES];
 
 	memset(nr, 0, (MAX_DESTS + 1) * sizeof(*nr));
-	for (size_t i = 0; i < NR_PAGES; i++)
+	for (size_t i = 0; i < NR_PAGES; i++) {
 		pages[i] = world->memory.area + i * PAGE_BYTES;
+		place[i] = options.nr_dests;
+	}
 	if (move_pages(pid, NR_PAGES, pages, NULL, nodes, 0) < 0)
 		return false;
-	for (size_t i = 0; i < NR_PAGES; i++) {
-		unsigned int d = 0;
-
-		while (d < options.nr_dests &&
-		       !options.dests[d].kind->holds(options.dests[d].id, nodes[i]))
-			d++;
-		place[i] = d;
-		nr[d]++;
+	for (unsigned int d = 0; d < options.nr_dests; d++) {
+		options.dests[d].kind->find(&options.dests[d], pid, nodes, there);
+		for (size_t i = 0; i < NR_PAGES; i++)
+			place[i] = there[i] ? d : place[i];
 	}
+	for (size_t i = 0; i < NR_PAGES; i++)
+		nr[place[i]]++;
 	return true;
+}
+
+/* From a pool goes what has come there, of any kind. */
+static bool is_way(unsigned int from, unsigned int to)
+{
+	return from != to && (goes_by_module() || !is_module_only(to));
 }
 
 /* The way that was taken least so far, among those that start where pages are. */
@@ -419,7 +466,7 @@ static bool choose_way(const struct tally *tally, const unsigned int nr[], struc
 
 	for (unsigned int from = 0; from < options.nr_dests; from++)
 		for (unsigned int to = 0; nr[from] && to < options.nr_dests; to++) {
-			if (from == to || tally->from_to[from][to] >= least)
+			if (!is_way(from, to) || tally->from_to[from][to] >= least)
 				continue;
 			least = tally->from_to[from][to];
 			s->from = from;
@@ -455,7 +502,7 @@ static bool move_by_module(const struct who *who, struct selection *s)
 
 	memset(outcome, 0, sizeof(outcome));
 	moved = ember_nl_move(&nl, &who->identity, world->memory.area, NR_PAGES, s->mask,
-			      options.dests[s->to].id, EMBER_MIGRATE_SHARED, outcome);
+			      dest_of_request(s->to), EMBER_MIGRATE_SHARED, outcome);
 	if (moved == -ESRCH)
 		return false;
 	if (moved < 0)
@@ -556,9 +603,8 @@ static void move_once(struct tally *tally, unsigned int round, uint64_t *random)
 	unsigned int place[NR_PAGES], nr[MAX_DESTS + 1];
 	static uint8_t whole[NR_PAGES];
 	static struct selection s;
-	bool by_module = world->memory.kind == MEMORY_PRIVATE && world->memory.size == MEMORY_4K &&
-			 round % 4 != 3;
 	unsigned long moved = 0;
+	bool by_module;
 
 	memset(&s, 0, sizeof(s));
 	if (!find_places(pid, place, nr) || !choose_way(tally, nr, &s))
@@ -568,11 +614,57 @@ static void move_once(struct tally *tally, unsigned int round, uint64_t *random)
 		memory_find_whole(pid, world->memory.area, NR_PAGES, world->memory.size, whole);
 	else
 		memset(whole, 0, sizeof(whole));
+	by_module =
+	    (goes_by_module() && round % 4 != 3) || is_module_only(s.from) || is_module_only(s.to);
 	if (!(by_module ? move_by_module : move_by_syscall)(&who, &s))
 		return;
 	enter(tally, &s, whole, &moved);
 	*(by_module ? &tally->nr_module : &tally->nr_syscall) += moved;
 	tally->nr_of_child += of_child ? moved : 0;
+}
+
+/* Why the module does not bring such pages to a pool: docs/pools.md, include/uapi/linux/ember.h. */
+static enum ember_outcome documented_reason(void)
+{
+	if (world->memory.size == MEMORY_HUGETLB)
+		return EMBER_OUTCOME_SPECIAL;
+	return world->memory.kind == MEMORY_PRIVATE ? EMBER_OUTCOME_LARGE_FOLIO
+						    : EMBER_OUTCOME_NOT_ANON;
+}
+
+/*
+ * Asks for a pool that takes none of these pages. What a process and its child write after a fork
+ * is copied to small pages, which it does take; what else is refused is refused for this reason.
+ */
+static void ask_in_vain(struct tally *tally, unsigned int pool)
+{
+	bool may_change = world->memory.kind == MEMORY_PRIVATE && is_set(&world->forks);
+	static uint8_t whole[NR_PAGES], outcome[NR_PAGES];
+	long moved;
+
+	memory_find_whole((pid_t)world->owner.identity.tgid, world->memory.area, NR_PAGES,
+			  world->memory.size, whole);
+	moved = ember_nl_move(&nl, &world->owner.identity, world->memory.area, NR_PAGES, whole,
+			      dest_of_request(pool), EMBER_MIGRATE_SHARED, outcome);
+	if (moved < 0)
+		fail("asked for a pool: %s", strerror((int)-moved));
+	for (size_t page = 0; page < NR_PAGES; page++) {
+		if (!whole[page])
+			continue;
+		tally->nr_asked++;
+		if (outcome[page] == documented_reason())
+			tally->nr_refused++;
+		else if (may_change)
+			tally->nr_changed++;
+		else
+			tally->nr_other[outcome[page]]++;
+	}
+}
+
+static void ask_pools_in_vain(struct tally *tally)
+{
+	for (unsigned int d = options.first_pool; d < options.nr_dests; d++)
+		ask_in_vain(tally, d);
 }
 
 static double now_s(void)
@@ -587,7 +679,8 @@ static bool all_ways_taken(const struct tally *tally)
 {
 	for (unsigned int from = 0; from < options.nr_dests; from++)
 		for (unsigned int to = 0; to < options.nr_dests; to++)
-			if (from != to && !tally->from_to[from][to])
+			if (is_way(from, to) && !tally->from_to[from][to] &&
+			    (goes_by_module() || !is_module_only(from)))
 				return false;
 	return true;
 }
@@ -608,10 +701,71 @@ static void move_for(double seconds, struct tally *tally, pid_t owner)
 		    lasted_s > limit_s || kill(owner, 0))
 			break;
 		move_once(tally, round, &random);
+		if (!goes_by_module() && round % 4 == 0)
+			ask_pools_in_vain(tally);
 		if (options.flip)
 			flip(&random);
 	}
-	set(&world->stop, true);
+}
+
+/* --- The pools among the destinations
+ * ------------------------------------------------------------- */
+
+static void add_pools(void)
+{
+	for (unsigned int d = options.first_pool; d < options.nr_dests; d++)
+		options.dests[d].id =
+		    (unsigned int)pool_add(&nl, options.dests[d].start, options.dests[d].bytes);
+}
+
+/* All that goes there: a part of it for each. */
+static void fill_pools(const struct who *owner)
+{
+	unsigned int nr_pools = options.nr_dests - options.first_pool;
+	static struct selection s;
+
+	for (unsigned int i = 0; i < nr_pools; i++) {
+		s.to = options.first_pool + i;
+		for (size_t page = 0; page < NR_PAGES; page++)
+			s.mask[page] = page % nr_pools == i;
+		move_by_module(owner, &s);
+	}
+}
+
+/* While the process reads, writes and forks. */
+static void remove_pools(pid_t owner)
+{
+	if (goes_by_module())
+		fill_pools(&world->owner);
+	for (unsigned int d = options.first_pool; d < options.nr_dests; d++) {
+		const struct dest *pool = &options.dests[d];
+		size_t nr =
+		    pool_find(owner, world->memory.area, NR_PAGES, pool->start, pool->bytes, NULL);
+		bool gone = pool_remove(&nl, (int)pool->id);
+
+		expect(gone && (nr || !goes_by_module()),
+		       "          pool:%u with %zu pages in it is removed%s%s", pool->id, nr,
+		       gone ? "" : ": not, because of ",
+		       gone ? "" : pool_file((int)pool->id, "stuck"));
+	}
+}
+
+static void judge_refusals(const struct tally *tally)
+{
+	bool fine = tally->nr_refused > 0;
+
+	if (goes_by_module() || options.first_pool == options.nr_dests)
+		return;
+	for (unsigned int i = 0; i <= EMBER_OUTCOME_MAX; i++)
+		fine &= !tally->nr_other[i];
+	expect(fine,
+	       "          of %lu pages asked for a pool %lu stayed as %s, and %lu were small pages "
+	       "after a fork: want no others",
+	       tally->nr_asked, tally->nr_refused, ember_outcome_name(documented_reason()),
+	       tally->nr_changed);
+	for (unsigned int i = 0; i <= EMBER_OUTCOME_MAX; i++)
+		if (tally->nr_other[i])
+			printf("            %s %lu\n", ember_outcome_name(i), tally->nr_other[i]);
 }
 
 static pid_t start_owner(enum memory_kind kind, enum memory_size size)
@@ -649,7 +803,7 @@ static void judge(const char *name, const struct tally *tally, int status, doubl
 	printf("          ");
 	for (unsigned int from = 0; from < options.nr_dests; from++)
 		for (unsigned int to = 0; to < options.nr_dests; to++)
-			if (from != to)
+			if (is_way(from, to))
 				printf(" %s:%u>%s:%u %lu", options.dests[from].kind->name,
 				       options.dests[from].id, options.dests[to].kind->name,
 				       options.dests[to].id, tally->from_to[from][to]);
@@ -669,16 +823,30 @@ static unsigned long run_combination(enum memory_kind kind, enum memory_size siz
 
 	snprintf(name, sizeof(name), "%s/%s", memory_kind_name(kind), memory_size_name(size));
 	memory_set(kind, size);
+	add_pools();
 	owner = start_owner(kind, size);
 	nr = memory_find_whole(owner, world->memory.area, NR_PAGES, size, whole);
 	expect(nr >= NR_PAGES / 2,
 	       "%-15s %zu of %lu pages begin in folios of that size: want at least half", name, nr,
 	       NR_PAGES);
 	move_for(seconds, &tally, owner);
+	remove_pools(owner);
+	set(&world->stop, true);
 	waitpid(owner, &status, 0);
 	judge(name, &tally, status, now_s() - begin_s);
+	judge_refusals(&tally);
 	memory_unset();
 	return tally.nr_module + tally.nr_syscall;
+}
+
+static bool is_listed(const char *list, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *at = strstr(list, name); at; at = strstr(at + 1, name))
+		if ((at == list || at[-1] == ',') && (!at[len] || at[len] == ','))
+			return true;
+	return false;
 }
 
 static bool is_wanted(enum memory_kind kind, enum memory_size size)
@@ -686,7 +854,7 @@ static bool is_wanted(enum memory_kind kind, enum memory_size size)
 	char name[32];
 
 	snprintf(name, sizeof(name), "%s/%s", memory_kind_name(kind), memory_size_name(size));
-	if (options.only && strcmp(options.only, name))
+	if (options.only && !is_listed(options.only, name))
 		return false;
 	if (memory_hole(kind, size))
 		printf("none %s: %s\n", name, memory_hole(kind, size));
@@ -714,21 +882,19 @@ static void run_all(void)
 /* --- Options
  * --------------------------------------------------------------------------------------- */
 
-static void add_dest(const char *text)
+static void add_dest(struct dest dest)
 {
-	size_t nr_kinds = sizeof(dest_kinds) / sizeof(dest_kinds[0]);
+	if (options.nr_dests == MAX_DESTS)
+		fail("more than %d destinations", MAX_DESTS);
+	options.dests[options.nr_dests++] = dest;
+}
 
-	for (size_t i = 0; i < nr_kinds; i++) {
-		size_t len = strlen(dest_kinds[i].name);
-
-		if (strncmp(text, dest_kinds[i].name, len) || text[len] != ':' ||
-		    options.nr_dests == MAX_DESTS)
-			continue;
-		options.dests[options.nr_dests++] =
-		    (struct dest){&dest_kinds[i], (unsigned int)strtoul(text + len + 1, NULL, 10)};
-		return;
-	}
-	fail("--dest %s: not a destination", text);
+static void add_node(const char *text)
+{
+	if (strncmp(text, "node:", 5))
+		fail("--dest %s: not a destination", text);
+	add_dest(
+	    (struct dest){.kind = &node_kind, .id = (unsigned int)strtoul(text + 5, NULL, 10)});
 }
 
 static void parse_dests(char *list)
@@ -736,7 +902,22 @@ static void parse_dests(char *list)
 	char *saved = NULL;
 
 	for (char *at = strtok_r(list, ",", &saved); at; at = strtok_r(NULL, ",", &saved))
-		add_dest(at);
+		add_node(at);
+}
+
+/* START+BYTES: two pools. */
+static void add_pool_dests(const char *text)
+{
+	char *end;
+	uint64_t start = strtoull(text, &end, 0),
+		 half = strtoull(*end ? end + 1 : end, NULL, 0) / 2;
+
+	if (*end != '+' || !half || half % REGION_BYTES)
+		fail("--pools %s: not START+BYTES, of which each half is a multiple of 2 MiB",
+		     text);
+	for (uint64_t i = 0; i < 2; i++)
+		add_dest(
+		    (struct dest){.kind = &pool_kind, .start = start + i * half, .bytes = half});
 }
 
 /* All nodes that have memory. */
@@ -748,17 +929,22 @@ static void default_dests(void)
 		snprintf(path, sizeof(path), "/sys/devices/system/node/node%u", node);
 		snprintf(text, sizeof(text), "node:%u", node);
 		if (!access(path, F_OK))
-			add_dest(text);
+			add_node(text);
 	}
 }
 
 static void parse_options(int argc, char **argv)
 {
 	static const struct option list[] = {
-	    {"seconds", required_argument, NULL, 's'}, {"min-moved", required_argument, NULL, 'm'},
-	    {"dest", required_argument, NULL, 'd'},    {"only", required_argument, NULL, 'o'},
-	    {"break", required_argument, NULL, 'b'},   {0},
+	    {"seconds", required_argument, NULL, 's'},
+	    {"min-moved", required_argument, NULL, 'm'},
+	    {"dest", required_argument, NULL, 'd'},
+	    {"only", required_argument, NULL, 'o'},
+	    {"break", required_argument, NULL, 'b'},
+	    {"pools", required_argument, NULL, 'p'},
+	    {0},
 	};
+	const char *pools = NULL;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", list, NULL)) != -1) {
@@ -770,6 +956,8 @@ static void parse_options(int argc, char **argv)
 			parse_dests(optarg);
 		else if (option == 'o')
 			options.only = optarg;
+		else if (option == 'p')
+			pools = optarg;
 		else if (option == 'b' && !strcmp(optarg, "flip"))
 			options.flip = true;
 		else
@@ -777,6 +965,9 @@ static void parse_options(int argc, char **argv)
 	}
 	if (!options.nr_dests)
 		default_dests();
+	options.first_pool = options.nr_dests;
+	if (pools)
+		add_pool_dests(pools);
 	if (options.nr_dests < 2)
 		fail("%u destinations: pages cannot move", options.nr_dests);
 }
@@ -784,12 +975,17 @@ static void parse_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct ember_identity self;
+	struct settled before;
 
 	setvbuf(stdout, NULL, _IOLBF, 0); /* or children would say it again */
 	parse_options(argc, argv);
 	ember_nl_begin(&nl, &self);
 	world = map_for_all(sizeof(*world), MAP_SHARED);
+	if (options.first_pool < options.nr_dests)
+		settled_read(&before);
 	run_all();
 	ember_nl_close(&nl);
+	if (options.first_pool < options.nr_dests)
+		expect_failures += !settled_expect(&before, "in all");
 	return expect_status();
 }

@@ -109,13 +109,16 @@ static bool lies_in(uint64_t entry, uint64_t start, uint64_t bytes)
 	return entry >> 63 && at >= start && at < start + bytes;
 }
 
-size_t pool_count(pid_t pid, const void *addr, size_t nr_pages, uint64_t start, uint64_t bytes)
+size_t pool_find(pid_t pid, const void *addr, size_t nr_pages, uint64_t start, uint64_t bytes,
+		 uint8_t *ret_there)
 {
 	uint64_t entries[REGION_PAGES];
 	size_t count = 0;
 	char path[64];
 	int fd;
 
+	if (ret_there)
+		memset(ret_there, 0, nr_pages);
 	snprintf(path, sizeof(path), "/proc/%d/pagemap", pid ? pid : getpid());
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -125,11 +128,21 @@ size_t pool_count(pid_t pid, const void *addr, size_t nr_pages, uint64_t start, 
 		off_t at = (off_t)(((uintptr_t)addr / PAGE_BYTES + i) * 8);
 		ssize_t len = pread(fd, entries, some * 8, at);
 
-		for (ssize_t k = 0; k < len / 8; k++)
-			count += lies_in(entries[k], start, bytes);
+		for (ssize_t k = 0; k < len / 8; k++) {
+			bool there = lies_in(entries[k], start, bytes);
+
+			count += there;
+			if (ret_there)
+				ret_there[i + (size_t)k] = there;
+		}
 	}
 	close(fd);
 	return count;
+}
+
+size_t pool_count(pid_t pid, const void *addr, size_t nr_pages, uint64_t start, uint64_t bytes)
+{
+	return pool_find(pid, addr, nr_pages, start, bytes, NULL);
 }
 
 static size_t count_process(pid_t pid, uint64_t start, uint64_t bytes)

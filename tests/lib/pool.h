@@ -36,7 +36,11 @@ void drain_cpus(void);
 /* Pages of a process (0: this one) that lie in a range of physical memory, by its pagemap. */
 size_t pool_count(pid_t pid, const void *addr, size_t nr_pages, uint64_t start, uint64_t bytes);
 
-/* The same for all areas of all processes. */
+/* The same; also sets a byte for each page: does it lie there? */
+size_t pool_find(pid_t pid, const void *addr, size_t nr_pages, uint64_t start, uint64_t bytes,
+		 uint8_t *ret_there);
+
+/* The number for all areas of all processes. */
 size_t pool_count_all(uint64_t start, uint64_t bytes);
 
 /* A number of /proc/meminfo or the like: "NAME: VALUE kB" or "NAME VALUE"; -1: not there. */
