@@ -112,6 +112,7 @@ struct ember_plan_limits {
 	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
 	uint32_t longest_wait_ns;                    /* of every move */
 	bool isolated_too;
+	bool by_dma;                               /* wanted, and to be had: by the module then */
 	bool leave_shared;                         /* never move what several processes map */
 	const struct ember_mover_cost *mover_cost; /* NULL: nothing is known */
 	void (*alive)(void *userdata); /* called before each pass over all regions; may be NULL */
@@ -137,6 +138,7 @@ struct ember_move {
 	uint8_t dest;             /* memory: a node, or a pool */
 	bool to_pool;             /* dest is a pool */
 	bool isolated_too;        /* also if it runs on isolated CPUs */
+	bool by_dma;              /* a DMA engine shall copy, also where that takes longer */
 	uint32_t longest_wait_ns; /* that the module may cause; 0: no bound */
 	bool is_base; /* exclusive anonymous base pages, which either mover could take */
 	uint8_t direction;

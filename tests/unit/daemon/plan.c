@@ -685,6 +685,12 @@ static void test_measured_times_choose_the_mover(void **state)
 	make(&t, &p, 1, &limits);
 	assert_int_equal(planned_by(EMBER_MOVER_MOVE_PAGES), 2048);
 	assert_true(plan.moves[0].is_base);
+	/* who wants it copied by DMA has it copied by the module */
+	limits.by_dma = true;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned_by(EMBER_MOVER_MODULE), 2048);
+	assert_true(plan.moves[0].by_dma);
+	limits.by_dma = false;
 	/* another case: of a process that runs on other CPUs nothing is known */
 	p.plan.nr_cpus = 2;
 	make(&t, &p, 1, &limits);
