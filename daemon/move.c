@@ -40,6 +40,7 @@ static int collect_plan_procs(struct ember_engine *e)
 		    .weight = process->weight,
 		    .allowed = ember_process_allowed(process, restricted),
 		    .nr_cpus = process->nr_cpus,
+		    .nr_hugetlb = process->facts.hugetlb_bytes / PAGE_BYTES,
 		    .home = process->home,
 		    .frozen = process->untrackable,
 		    .frozen_why = EMBER_WHY_NOT_IGNORED,

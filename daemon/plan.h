@@ -70,6 +70,7 @@ enum ember_why {
 	X(BOUND, "bound", "its area, or one in its 2 MiB, has a memory policy (mbind)")            \
 	X(SHARED_ELSEWHERE, "shared", "counted with another process that shares it")               \
 	X(KIND, "kind", "a kind of memory that is not moved")                                      \
+	X(HUGETLB, "hugetlb", "hugetlb pages, whose accessed bits are not read")                   \
 	X(SHARED_LEFT, "shared-left", "the policy leaves shared memory where it is")               \
 	X(SHARED_FILE, "shared-file", "of a file that other processes map as well")                \
 	X(CLASSES, "classes", "more combinations of cpuset and home node than are planned")        \
@@ -96,6 +97,7 @@ struct ember_plan_proc {
 	uint32_t weight;               /* of its rule; 100 is neutral */
 	uint16_t allowed;              /* bit i: may lie in memory i (cpuset, policy) */
 	uint32_t nr_cpus;              /* that it ran on when it was scanned */
+	uint64_t nr_hugetlb;           /* 4 KiB pages of hugetlb, which no region speaks of */
 	uint8_t home;                  /* node of the CPUs that use it (EMBER_NO_NODE: any) */
 	bool frozen;                   /* count it, do not move it */
 	uint8_t frozen_why;            /* enum ember_why_not: IGNORED, say */
