@@ -172,6 +172,7 @@ install-user: user
 	$(foreach f,$(wildcard docs/varlink/*.varlink),install -D -m 644 $(f) $(DESTDIR)/usr/share/ember/varlink/$(notdir $(f));)
 	install -d -m 755 $(DESTDIR)/etc/ember/policy.d $(DESTDIR)/usr/lib/ember/policy.d
 	$(foreach f,$(wildcard policies/*.json),$(if $(filter-out %schema.json,$(f)),install -m 644 $(f) $(DESTDIR)/usr/lib/ember/policy.d/50-$(notdir $(f));))
+	$(foreach f,$(wildcard policies/examples/*.json),install -D -m 644 $(f) $(DESTDIR)/usr/share/ember/policies/$(notdir $(f));)
 	$(foreach f,$(wildcard systemd/*.service systemd/*.socket),install -D -m 644 $(f) $(DESTDIR)/usr/lib/systemd/system/$(notdir $(f));)
 	$(if $(wildcard systemd/ember.sysusers),install -D -m 644 systemd/ember.sysusers $(DESTDIR)/usr/lib/sysusers.d/ember.conf)
 	$(if $(wildcard docs/man),for m in docs/man/*.[1-8]; do install -D -m 644 $$m $(DESTDIR)/usr/share/man/man$${m##*.}/$$(basename $$m) || exit 1; done)

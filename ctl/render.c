@@ -491,6 +491,63 @@ static void print_cost(const struct render *r, sd_json_variant *s)
 	fputc('\n', r->out);
 }
 
+static void print_copy_times(const struct render *r, sd_json_variant *times)
+{
+	sd_json_variant *time;
+
+	if (!sd_json_variant_elements(times))
+		return;
+	fprintf(r->out, "  %-24s%12s%12s\n", "per page, in batches of", "CPU", "DMA");
+	for_each_element(time, times)
+	{
+		fprintf(r->out, "  %12" PRIu64 " and more  ", num(time, "batch_pages"));
+		fprintf(r->out, "%12s",
+			has(time, "cpu_ns") ? duration(num(time, "cpu_ns")).s : "-");
+		fprintf(r->out, "%12s\n",
+			has(time, "dma_ns") ? duration(num(time, "dma_ns")).s : "-");
+	}
+}
+
+static void print_channels(const struct render *r, sd_json_variant *c)
+{
+	uint64_t channels = num(c, "channels");
+
+	if (!channels && flag(c, "dma_wanted"))
+		dressed(r, RED, "no channel, though the policy asks for DMA: CPUs copy");
+	else if (!channels)
+		fputs("no channel is held", r->out);
+	else
+		fprintf(r->out, "%" PRIu64 " channels, used %s", channels,
+			flag(c, "dma_wanted") ? "because the policy asks for it"
+					      : "where measured to be faster");
+	fputc('\n', r->out);
+}
+
+static void print_copies(const struct render *r, sd_json_variant *s)
+{
+	sd_json_variant *c = get(s, "copies");
+	uint64_t cpu_pages = num(c, "cpu_pages"), fallback = num(c, "fallback_pages");
+	uint64_t leaked = num(c, "leaked_pages");
+
+	if (!sd_json_variant_is_object(c))
+		return;
+	dressed(r, BOLD, "\nCOPIES");
+	fputs("  by the module since it was loaded, in 4 KiB pages\n", r->out);
+	fprintf(r->out, "  by CPU    %" PRIu64, cpu_pages);
+	if (fallback)
+		fprintf(r->out, ", %" PRIu64 " of them after a DMA engine had failed", fallback);
+	fprintf(r->out, "\n  by DMA    %" PRIu64 "; ", num(c, "dma_pages"));
+	print_channels(r, c);
+	if (num(c, "timeouts"))
+		fprintf(r->out, "  stopped   %" PRIu64 " times, because an engine took too long\n",
+			num(c, "timeouts"));
+	if (leaked)
+		dressed(r, RED,
+			"  lost      %" PRIu64 " pages, to which an engine may still write\n",
+			leaked);
+	print_copy_times(r, get(c, "times"));
+}
+
 static void print_numab(const struct render *r, sd_json_variant *s)
 {
 	sd_json_variant *n = get(s, "numa_balancing");
@@ -556,6 +613,7 @@ int render_status(sd_json_variant *status, const struct render_options *options,
 	print_moves(&r, status);
 	print_plan(&r, status);
 	print_cost(&r, status);
+	print_copies(&r, status);
 	print_numab(&r, status);
 	print_damon(&r, status);
 	return 0;

@@ -234,6 +234,7 @@ static struct ember_engine *destroy(struct ember_engine *e)
 	if (!e)
 		return NULL;
 	ember_movers_free(e->movers);
+	ember_genl_close(e->genl);
 	ember_sampler_close(e->sampler);
 	ember_processes_clear(&e->processes);
 	ember_plan_clear(&e->plan);

@@ -62,6 +62,8 @@ struct ember_engine {
 	uint64_t kept_faults_sampled; /* counted by samplers before this one */
 	uint64_t kept_events_lost;
 	struct ember_movers *movers;
+	struct ember_genl *genl; /* to ask the module; NULL: it did not answer */
+	bool channel_missing;    /* as ember_copies_notice() */
 	struct ember_process_table processes;
 	struct ember_event events[EMBER_MAX_EVENTS]; /* of lives, not handled yet */
 	uint32_t nr_events;

@@ -175,6 +175,36 @@ static int take_result(struct ember_genl *genl, struct nlmsghdr *hdr)
 	return NL_OK;
 }
 
+static uint64_t get_u64(struct nlattr *attr)
+{
+	return attr ? nla_get_u64(attr) : 0;
+}
+
+_Static_assert(EMBER_BATCH_CLASSES == EMBER_COPY_CLASSES, "the daemon's classes are the module's");
+
+static void get_times(struct nlattr *attr, uint32_t ret[EMBER_BATCH_CLASSES])
+{
+	if (attr)
+		nla_memcpy(ret, attr, EMBER_BATCH_CLASSES * sizeof(*ret));
+}
+
+static void take_copies(struct nlattr *nest, struct ember_copies *ret)
+{
+	struct nlattr *tb[EMBER_A_COPY_MAX + 1];
+
+	if (nla_parse_nested(tb, EMBER_A_COPY_MAX, nest, NULL) < 0)
+		return;
+	if (tb[EMBER_A_COPY_CHANNELS])
+		ret->channels = nla_get_u32(tb[EMBER_A_COPY_CHANNELS]);
+	ret->cpu_pages = get_u64(tb[EMBER_A_COPY_CPU_PAGES]);
+	ret->dma_pages = get_u64(tb[EMBER_A_COPY_DMA_PAGES]);
+	ret->fallback_pages = get_u64(tb[EMBER_A_COPY_FALLBACKS]);
+	ret->nr_timeouts = get_u64(tb[EMBER_A_COPY_TIMEOUTS]);
+	ret->leaked_pages = get_u64(tb[EMBER_A_COPY_LEAKED_PAGES]);
+	get_times(tb[EMBER_A_COPY_CPU_NS], ret->cpu_ns);
+	get_times(tb[EMBER_A_COPY_DMA_NS], ret->dma_ns);
+}
+
 static int take_info(struct ember_genl *genl, struct nlmsghdr *hdr)
 {
 	struct nlattr *tb[EMBER_A_INFO_MAX + 1];
@@ -192,6 +222,8 @@ static int take_info(struct ember_genl *genl, struct nlmsghdr *hdr)
 		info->max_regions = nla_get_u32(tb[EMBER_A_INFO_MAX_REGIONS]);
 	if (tb[EMBER_A_INFO_CREDITS])
 		info->credits = nla_get_u32(tb[EMBER_A_INFO_CREDITS]);
+	if (tb[EMBER_A_INFO_COPY])
+		take_copies(tb[EMBER_A_INFO_COPY], &info->copies);
 	return NL_OK;
 }
 
@@ -330,6 +362,20 @@ static int resolve(struct ember_genl *genl)
 	return 0;
 }
 
+int ember_genl_get_info(struct ember_genl *genl, struct ember_genl_info *ret_info)
+{
+	struct ember_genl_info info = {};
+	int r;
+
+	genl->info = &info;
+	r = call_with_id(genl, EMBER_CMD_GET_INFO, 0);
+	genl->info = NULL;
+	if (r < 0)
+		return r;
+	*ret_info = info;
+	return 0;
+}
+
 static void closep(struct ember_genl **genl)
 {
 	ember_genl_close(*genl);
@@ -352,9 +398,7 @@ int ember_genl_open(struct ember_genl **ret, struct ember_genl_info *ret_info)
 	r = set_up(genl);
 	if (r < 0)
 		return r;
-	genl->info = &info;
-	r = call_with_id(genl, EMBER_CMD_GET_INFO, 0);
-	genl->info = NULL;
+	r = ember_genl_get_info(genl, &info);
 	if (r < 0)
 		return r;
 	if (ret_info)
@@ -412,6 +456,8 @@ static int put_flags(struct nl_msg *msg, const struct ember_move *move)
 		flags |= EMBER_MIGRATE_RESTRICTED;
 	if (move->isolated_too)
 		flags |= EMBER_MIGRATE_ISOLATED;
+	if (move->by_dma)
+		flags |= EMBER_MIGRATE_DMA;
 	return flags ? nla_put_u32(msg, EMBER_A_FLAGS, flags) : 0;
 }
 

@@ -10,18 +10,20 @@
 #include <stdint.h>
 
 #include "account.h"
+#include "copies.h"
 #include "plan.h"
 #include "proc_id.h"
 
 struct ember_genl;
 
-/* Limits that the module announces. */
+/* What the module says of itself. */
 struct ember_genl_info {
 	char version[64];
 	uint32_t abi;
 	uint32_t features;
 	uint32_t max_regions; /* in one request */
 	uint32_t credits;     /* open requests of one client */
+	struct ember_copies copies;
 };
 
 /*
@@ -31,6 +33,9 @@ struct ember_genl_info {
  */
 int ember_genl_open(struct ember_genl **ret, struct ember_genl_info *ret_info);
 struct ember_genl *ember_genl_close(struct ember_genl *genl);
+
+/* What the module says now. 0 or -errno: then nothing is known of it, and @genl is to be closed. */
+int ember_genl_get_info(struct ember_genl *genl, struct ember_genl_info *ret_info);
 
 /*
  * Ask for one move of at most info.max_regions regions. @id: not 0, not in use. 0 when the

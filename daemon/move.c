@@ -54,6 +54,7 @@ static int collect_plan_procs(struct ember_engine *e)
 		    .weight = process->weight,
 		    .allowed = ember_process_allowed(process, restricted),
 		    .nr_cpus = process->nr_cpus,
+		    .nr_hugetlb = process->facts.hugetlb_bytes / PAGE_BYTES,
 		    .home = process->home,
 		    .frozen = why != EMBER_NR_WHY_NOT,
 		    .frozen_why = why,
@@ -101,6 +102,8 @@ static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 	    .mover_cost = &e->mover_cost,
 	    .longest_wait_ns = e->policy->global.longest_wait_ns,
 	    .isolated_too = e->policy->global.isolated_cpus == EMBER_ISOLATED_INTERRUPT,
+	    .by_dma = e->policy->global.copy_engine == EMBER_COPY_DMA && e->status.copies_known &&
+		      e->status.copies.channels,
 	    .leave_shared = e->policy->global.shared_memory == EMBER_SHARED_LEAVE,
 	    .seed = e->config.seed,
 	    .alive = alive,

@@ -58,6 +58,7 @@ struct ember_plan_work {
 	uint64_t budget[EMBER_NR_DIRECTIONS];
 	struct ember_mover_cost mover_cost;
 	bool probed[EMBER_CPU_CLASSES][EMBER_DENSITIES]; /* in this plan */
+	bool by_dma;
 	uint16_t near[EMBER_MAX_TIERS]
 		     [EMBER_MAX_CLASSES]; /* of a tier's nodes that are allowed, the nearest */
 };
@@ -196,6 +197,7 @@ static void prepare_rooms(struct ember_plan_work *w, const struct ember_topology
 		w->budget[d] = limits->bytes[d] >> PAGE_SHIFT;
 	w->mover_cost = limits->mover_cost ? *limits->mover_cost : (struct ember_mover_cost){0};
 	memset(w->probed, 0, sizeof(w->probed));
+	w->by_dma = limits->by_dma;
 }
 
 static void prepare_classes(struct ember_plan_work *w, const struct ember_topology *topo)
@@ -629,7 +631,10 @@ static void by_module_only(const struct exchange_ctx *x, uint8_t dest, const str
 	}
 }
 
-/* A measurement of the other mover costs one region of a plan at most. */
+/*
+ * A measurement of the other mover costs one region of a plan at most. Who wants CPUs kept free has
+ * no use for move_pages(2), which copies with one, however fast it is.
+ */
 static enum ember_base_mover choose_mover(struct ember_plan_work *w, uint32_t nr_cpus,
 					  const uint64_t pages[EMBER_PLANE_WORDS])
 {
@@ -637,7 +642,7 @@ static enum ember_base_mover choose_mover(struct ember_plan_work *w, uint32_t nr
 	enum ember_base_mover best;
 	struct ember_mover_case at;
 
-	if (!n)
+	if (!n || w->by_dma)
 		return EMBER_BASE_MODULE;
 	at = ember_mover_case_of(n, ember_mover_runs(pages), nr_cpus);
 	best = ember_mover_cost_choose(&w->mover_cost, at);
@@ -1124,6 +1129,7 @@ static int start_move(struct ember_plan *plan, const struct ember_topology *topo
 	    .mover = item->mover,
 	    .is_base = item->is_base,
 	    .isolated_too = limits->isolated_too,
+	    .by_dma = limits->by_dma,
 	    .longest_wait_ns = limits->longest_wait_ns,
 	    .why = item->why,
 	    .restricted = limits->restricted_nodes & 1U << item->dest,

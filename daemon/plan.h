@@ -70,6 +70,7 @@ enum ember_why {
 	X(BOUND, "bound", "its area, or one in its 2 MiB, has a memory policy (mbind)")            \
 	X(SHARED_ELSEWHERE, "shared", "counted with another process that shares it")               \
 	X(KIND, "kind", "a kind of memory that is not moved")                                      \
+	X(HUGETLB, "hugetlb", "hugetlb pages, whose accessed bits are not read")                   \
 	X(SHARED_LEFT, "shared-left", "the policy leaves shared memory where it is")               \
 	X(SHARED_FILE, "shared-file", "of a file that other processes map as well")                \
 	X(CLASSES, "classes", "more combinations of cpuset and home node than are planned")        \
@@ -97,6 +98,7 @@ struct ember_plan_proc {
 	uint32_t weight;               /* of its rule; 100 is neutral */
 	uint16_t allowed;              /* bit i: may lie in memory i (cpuset, policy) */
 	uint32_t nr_cpus;              /* that it ran on when it was scanned */
+	uint64_t nr_hugetlb;           /* 4 KiB pages of hugetlb, which no region speaks of */
 	uint8_t home;                  /* node of the CPUs that use it (EMBER_NO_NODE: any) */
 	bool frozen;                   /* count it, do not move it */
 	uint8_t frozen_why;            /* enum ember_why_not: IGNORED, say */
@@ -113,6 +115,7 @@ struct ember_plan_limits {
 	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
 	uint32_t longest_wait_ns;                    /* of every move */
 	bool isolated_too;
+	bool by_dma;                               /* wanted, and to be had: by the module then */
 	bool leave_shared;                         /* never move what several processes map */
 	const struct ember_mover_cost *mover_cost; /* NULL: nothing is known */
 	void (*alive)(void *userdata); /* called before each pass over all regions; may be NULL */
@@ -138,6 +141,7 @@ struct ember_move {
 	uint8_t dest;             /* memory: a node, or a pool */
 	bool to_pool;             /* dest is a pool */
 	bool isolated_too;        /* also if it runs on isolated CPUs */
+	bool by_dma;              /* a DMA engine shall copy, also where that takes longer */
 	uint32_t longest_wait_ns; /* that the module may cause; 0: no bound */
 	bool is_base; /* exclusive anonymous base pages, which either mover could take */
 	uint8_t direction;

@@ -585,6 +585,9 @@ static const char *const shared_words[] = {
 static const char *const isolated_words[] = {
     [EMBER_ISOLATED_LEAVE] = "leave", [EMBER_ISOLATED_INTERRUPT] = "interrupt", NULL};
 
+static const char *const copy_words[] = {
+    [EMBER_COPY_MEASURED] = "measured", [EMBER_COPY_DMA] = "dma", NULL};
+
 static const struct key global_keys[] = {
     {"//", json_type_string, NULL, 0, 0, 0, NULL, NULL},
     {"period", json_type_string, parse_duration, offsetof(struct ember_policy_global, period_ns),
@@ -608,6 +611,8 @@ static const struct key global_keys[] = {
      offsetof(struct ember_policy_global, isolated_cpus), 0, 0, isolated_words, "\"leave\""},
     {"longest_wait", json_type_string, parse_duration,
      offsetof(struct ember_policy_global, longest_wait_ns), 1000000, 1000000000, NULL, "\"10ms\""},
+    {"copy_engine", json_type_string, parse_word, offsetof(struct ember_policy_global, copy_engine),
+     0, 0, copy_words, "\"measured\""},
     {NULL, 0, NULL, 0, 0, 0, NULL, NULL},
 };
 

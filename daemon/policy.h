@@ -35,6 +35,12 @@ enum ember_isolated {
 	EMBER_ISOLATED_INTERRUPT, /* their CPUs are interrupted for each page that moves */
 };
 
+/* Which engine of the module's copies pages. */
+enum ember_copy_engine {
+	EMBER_COPY_MEASURED, /* the one that the module has measured to be faster */
+	EMBER_COPY_DMA,      /* a DMA engine, also where it takes longer: it keeps CPUs free */
+};
+
 enum ember_action { EMBER_ACTION_FOLLOW, EMBER_ACTION_IGNORE };
 
 struct ember_policy_global {
@@ -49,6 +55,7 @@ struct ember_policy_global {
 	uint32_t shared_memory;         /* enum ember_shared */
 	uint32_t isolated_cpus;         /* enum ember_isolated */
 	uint64_t longest_wait_ns;       /* of a page fault, because of the module */
+	uint32_t copy_engine;           /* enum ember_copy_engine */
 };
 
 struct ember_rule {

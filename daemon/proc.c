@@ -68,12 +68,14 @@ int ember_proc_parse_status(const char *text, struct ember_proc *ret)
 {
 	const char *name = status_value(text, "Name"), *uid = status_value(text, "Uid");
 	const char *rss = status_value(text, "VmRSS"), *mems = status_value(text, "Mems_allowed");
+	const char *hugetlb = status_value(text, "HugetlbPages");
 
 	if (!name || !uid)
 		return -EINVAL;
 	snprintf(ret->comm, sizeof(ret->comm), "%.*s", (int)strcspn(name, "\n"), name);
 	ret->uid = owner_of(uid);
 	ret->rss_bytes = rss ? strtoull(rss, NULL, 10) * 1024 : 0;
+	ret->hugetlb_bytes = hugetlb ? strtoull(hugetlb, NULL, 10) * 1024 : 0;
 	ret->mems_allowed = mems ? low_mask(mems) : UINT16_MAX;
 	return 0;
 }

@@ -13,10 +13,11 @@
 
 struct ember_proc {
 	char comm[16];
-	char exe[256];         /* "" if deleted, too long, not readable: matches only "any" */
-	char cgroup[256];      /* path below the cgroup root; "" likewise */
-	uint32_t uid;          /* 0 if it runs with several */
-	uint64_t rss_bytes;    /* 0: a kernel thread or a zombie */
+	char exe[256];      /* "" if deleted, too long, not readable: matches only "any" */
+	char cgroup[256];   /* path below the cgroup root; "" likewise */
+	uint32_t uid;       /* 0 if it runs with several */
+	uint64_t rss_bytes; /* 0: a kernel thread or a zombie; without hugetlb pages */
+	uint64_t hugetlb_bytes;
 	uint16_t mems_allowed; /* of its first thread; bit i: node i */
 };
 

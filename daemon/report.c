@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "log.h"
 #include "util/cleanup.h"
 
 static int by_rss(const void *a, const void *b)
@@ -123,6 +124,41 @@ static void tell_cost(struct ember_engine *e)
 	tell_counters(e);
 }
 
+/* With a client of the engine's own: one belongs to one thread. */
+static int ask_module(struct ember_engine *e, struct ember_genl_info *ret)
+{
+	int r = e->genl ? ember_genl_get_info(e->genl, ret) : ember_genl_open(&e->genl, ret);
+
+	if (r < 0)
+		e->genl = ember_genl_close(e->genl);
+	return r;
+}
+
+static void tell_copies(struct ember_engine *e)
+{
+	struct ember_status *status = &e->status;
+	struct ember_genl_info info;
+
+	status->dma_wanted = e->policy->global.copy_engine == EMBER_COPY_DMA;
+	status->copies_known = ask_module(e, &info) >= 0;
+	if (!status->copies_known)
+		return;
+	status->copies = info.copies;
+	switch (
+	    ember_copies_notice(status->dma_wanted, info.copies.channels, &e->channel_missing)) {
+	case EMBER_COPIES_NO_CHANNEL:
+		log_warning("copy_engine is \"dma\", but the module holds no channel of a DMA "
+			    "engine (its parameter dma_channels): CPUs copy");
+		break;
+	case EMBER_COPIES_CHANNELS:
+		log_info("the module holds %u channels of DMA engines now: they copy",
+			 info.copies.channels);
+		break;
+	case EMBER_COPIES_QUIET:
+		break;
+	}
+}
+
 void ember_report_publish(struct ember_engine *e)
 {
 	struct ember_status *status = &e->status;
@@ -146,6 +182,7 @@ void ember_report_publish(struct ember_engine *e)
 	memcpy(status->silent_ns, e->heart.silent_ns, sizeof(status->silent_ns));
 	tell_processes(e);
 	tell_cost(e);
+	tell_copies(e);
 	pthread_mutex_lock(&e->lock);
 	e->published = *status;
 	pthread_mutex_unlock(&e->lock);

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "account.h"
+#include "copies.h"
 #include "damonstat.h"
 #include "heart.h"
 #include "plan.h"
@@ -95,6 +96,11 @@ struct ember_status {
 	uint64_t nr_events_lost;
 	uint64_t metadata_bytes;
 	uint64_t silent_ns[EMBER_NR_STAGES]; /* of each stage, the longest without a sign of life */
+
+	/* Copies, as the module counts them. */
+	bool copies_known; /* it answered */
+	bool dma_wanted;   /* by the policy */
+	struct ember_copies copies;
 
 	/* Automatic NUMA balancing (docs/architecture.md). */
 	int32_t numa_balancing;       /* kernel.numa_balancing now, or -1 */

@@ -11,6 +11,7 @@
 #define STR(name) SD_VARLINK_DEFINE_FIELD(name, SD_VARLINK_STRING, 0)
 #define MAYBE_STR(name) SD_VARLINK_DEFINE_FIELD(name, SD_VARLINK_STRING, SD_VARLINK_NULLABLE)
 #define TYPE(name, type) SD_VARLINK_DEFINE_FIELD_BY_TYPE(name, type, 0)
+#define MAYBE_TYPE(name, type) SD_VARLINK_DEFINE_FIELD_BY_TYPE(name, type, SD_VARLINK_NULLABLE)
 #define ARRAY(name, type) SD_VARLINK_DEFINE_FIELD_BY_TYPE(name, type, SD_VARLINK_ARRAY)
 #define MAYBE_ARRAY(name, type)                                                                    \
 	SD_VARLINK_DEFINE_FIELD_BY_TYPE(name, type, SD_VARLINK_ARRAY | SD_VARLINK_NULLABLE)
@@ -89,6 +90,22 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     ARRAY(stages, Stage));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
+    CopyTime,
+    COMMENT("At least so many pages, and fewer than twice as many (the largest: or more)"),
+    INT(batch_pages), COMMENT("Of batches that a CPU copied; absent: none yet"), MAYBE_INT(cpu_ns),
+    COMMENT("Of batches that were given to a DMA engine, with what the CPU had to copy after it"),
+    MAYBE_INT(dma_ns));
+
+static SD_VARLINK_DEFINE_STRUCT_TYPE(
+    Copies, COMMENT("The policy wants DMA engines to copy, also where they take longer"),
+    BOOL(dma_wanted), COMMENT("Of DMA engines that the module holds and that work, now"),
+    INT(channels), COMMENT("Of 4 KiB, copied by CPUs and by DMA engines"), INT(cpu_pages),
+    INT(dma_pages), COMMENT("Of cpu_pages: an engine was to copy them, and failed or was too slow"),
+    INT(fallback_pages), COMMENT("Times that a channel was stopped for that"), INT(timeouts),
+    COMMENT("Out of use now, because an engine that does not stop may still write to them"),
+    INT(leaked_pages), ARRAY(times, CopyTime));
+
+static SD_VARLINK_DEFINE_STRUCT_TYPE(
     NumaBalancing, COMMENT("kernel.numa_balancing now; absent: not in this kernel"),
     MAYBE_INT(mode), COMMENT("What ember found and will put back; absent: it changed nothing"),
     MAYBE_INT(saved_mode), COMMENT("It would undo what ember does"), BOOL(conflict), STR(reason),
@@ -109,6 +126,7 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     COMMENT("Those of the asker's user; all for root and the group ember-view"),
     ARRAY(processes, Process), TYPE(plan, Plan), COMMENT("Batches handed to a mover"),
     INT(moves_submitted), INT(moves_done), ARRAY(moves, Moves), TYPE(cost, Cost),
+    COMMENT("Absent: the module does not answer"), MAYBE_TYPE(copies, Copies),
     TYPE(numa_balancing, NumaBalancing), TYPE(damon_stat, DamonStat));
 
 /* clang-format on */
@@ -119,9 +137,25 @@ const sd_varlink_interface ember_status_interface = {
     .name = "io.ember.Daemon",
     .symbols = {SD_VARLINK_INTERFACE_COMMENT("emberd: what it sees, does and costs."),
 		SD_VARLINK_SYMBOL_COMMENT("The last snapshot, at most a round old."),
-		&vl_method_GetStatus, &vl_type_Status, &vl_type_Policy, &vl_type_Tier,
+		&vl_method_GetStatus,
+		&vl_type_Status,
+		&vl_type_Policy,
+		&vl_type_Tier,
 		&vl_type_Node,
 		SD_VARLINK_SYMBOL_COMMENT("The same words in status, journal and plan."),
-		&vl_type_Reason, &vl_type_Process, &vl_type_Area, &vl_type_Plan, &vl_type_Moves,
-		&vl_type_Stage, &vl_type_Cost, &vl_type_NumaBalancing, &vl_type_DamonStat, NULL},
+		&vl_type_Reason,
+		&vl_type_Process,
+		&vl_type_Area,
+		&vl_type_Plan,
+		&vl_type_Moves,
+		&vl_type_Stage,
+		&vl_type_Cost,
+		SD_VARLINK_SYMBOL_COMMENT(
+		    "Of pages that the module moved, whoever asked for it, since it was loaded"),
+		&vl_type_Copies,
+		SD_VARLINK_SYMBOL_COMMENT("Moving averages per page, of batches of one size"),
+		&vl_type_CopyTime,
+		&vl_type_NumaBalancing,
+		&vl_type_DamonStat,
+		NULL},
 };

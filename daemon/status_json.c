@@ -353,6 +353,40 @@ static int json_cost(const struct ember_status *s, sd_json_variant **ret)
 	    UNSIGNED("metadata_bytes", s->metadata_bytes), VARIANT("stages", stages));
 }
 
+/* Sizes of batches of which there is a time. */
+static int json_copy_times(const struct ember_copies *c, sd_json_variant **ret)
+{
+	_cleanup_json_ sd_json_variant *array = NULL;
+	int r = empty_array(&array);
+
+	for (unsigned int i = 0; r >= 0 && i < NR(c->cpu_ns); i++)
+		if (c->cpu_ns[i] || c->dma_ns[i])
+			r = sd_json_variant_append_arraybo(
+			    &array, UNSIGNED("batch_pages", 1U << i),
+			    UNSIGNED_IF(c->cpu_ns[i], "cpu_ns", c->cpu_ns[i]),
+			    UNSIGNED_IF(c->dma_ns[i], "dma_ns", c->dma_ns[i]));
+	return hand_over(r, &array, ret);
+}
+
+/* NULL while the module does not answer. */
+static int json_copies(const struct ember_status *s, sd_json_variant **ret)
+{
+	_cleanup_json_ sd_json_variant *times = NULL;
+	const struct ember_copies *c = &s->copies;
+	int r;
+
+	if (!s->copies_known)
+		return 0;
+	r = json_copy_times(c, &times);
+	if (r < 0)
+		return r;
+	return sd_json_buildo(
+	    ret, BOOLEAN("dma_wanted", s->dma_wanted), UNSIGNED("channels", c->channels),
+	    UNSIGNED("cpu_pages", c->cpu_pages), UNSIGNED("dma_pages", c->dma_pages),
+	    UNSIGNED("fallback_pages", c->fallback_pages), UNSIGNED("timeouts", c->nr_timeouts),
+	    UNSIGNED("leaked_pages", c->leaked_pages), VARIANT("times", times));
+}
+
 static int json_numab(const struct ember_status *s, sd_json_variant **ret)
 {
 	/* the reason is that of the setting that was found, not of the one that ember made */
@@ -375,8 +409,8 @@ static int json_damon(const struct ember_status *s, sd_json_variant **ret)
 }
 
 struct parts {
-	sd_json_variant *policy, *tiers, *nodes, *procs, *tgids, *plan, *books, *cost, *numab,
-	    *damon;
+	sd_json_variant *policy, *tiers, *nodes, *procs, *tgids, *plan, *books, *cost, *copies,
+	    *numab, *damon;
 	uint32_t nr_shown;
 };
 
@@ -390,6 +424,7 @@ static void parts_clear(struct parts *p)
 	sd_json_variant_unref(p->plan);
 	sd_json_variant_unref(p->books);
 	sd_json_variant_unref(p->cost);
+	sd_json_variant_unref(p->copies);
 	sd_json_variant_unref(p->numab);
 	sd_json_variant_unref(p->damon);
 }
@@ -414,6 +449,8 @@ static int make_parts(const struct ember_status *s, const struct ember_status_vi
 	if (r >= 0)
 		r = json_cost(s, &ret->cost);
 	if (r >= 0)
+		r = json_copies(s, &ret->copies);
+	if (r >= 0)
 		r = json_numab(s, &ret->numab);
 	if (r >= 0)
 		r = json_damon(s, &ret->damon);
@@ -428,20 +465,21 @@ int ember_status_json(const struct ember_status *s, const struct ember_status_vi
 
 	if (r < 0)
 		return r;
-	return sd_json_buildo(ret, STRING("version", EMBER_VERSION),
-			      UNSIGNED("time_ns", s->time_ns),
-			      UNSIGNED("uptime_ns", since(s, s->started_ns)),
-			      BOOLEAN("observe_only", s->observe_only), VARIANT("policy", p.policy),
-			      VARIANT("tiers", p.tiers), VARIANT("nodes", p.nodes),
-			      UNSIGNED("ignored_nodes", s->topology.nr_ignored_nodes),
-			      UNSIGNED("processes_followed", s->nr_procs),
-			      UNSIGNED("processes_not_shown",
-				       s->nr_procs > p.nr_shown ? s->nr_procs - p.nr_shown : 0),
-			      SD_JSON_BUILD_PAIR_CONDITION(!!p.tgids, "followed_pids",
-							   SD_JSON_BUILD_VARIANT(p.tgids)),
-			      VARIANT("processes", p.procs), VARIANT("plan", p.plan),
-			      UNSIGNED("moves_submitted", s->account.nr_moves_submitted),
-			      UNSIGNED("moves_done", s->account.nr_moves_done),
-			      VARIANT("moves", p.books), VARIANT("cost", p.cost),
-			      VARIANT("numa_balancing", p.numab), VARIANT("damon_stat", p.damon));
+	return sd_json_buildo(
+	    ret, STRING("version", EMBER_VERSION), UNSIGNED("time_ns", s->time_ns),
+	    UNSIGNED("uptime_ns", since(s, s->started_ns)),
+	    BOOLEAN("observe_only", s->observe_only), VARIANT("policy", p.policy),
+	    VARIANT("tiers", p.tiers), VARIANT("nodes", p.nodes),
+	    UNSIGNED("ignored_nodes", s->topology.nr_ignored_nodes),
+	    UNSIGNED("processes_followed", s->nr_procs),
+	    UNSIGNED("processes_not_shown",
+		     s->nr_procs > p.nr_shown ? s->nr_procs - p.nr_shown : 0),
+	    SD_JSON_BUILD_PAIR_CONDITION(!!p.tgids, "followed_pids",
+					 SD_JSON_BUILD_VARIANT(p.tgids)),
+	    VARIANT("processes", p.procs), VARIANT("plan", p.plan),
+	    UNSIGNED("moves_submitted", s->account.nr_moves_submitted),
+	    UNSIGNED("moves_done", s->account.nr_moves_done), VARIANT("moves", p.books),
+	    VARIANT("cost", p.cost),
+	    SD_JSON_BUILD_PAIR_CONDITION(!!p.copies, "copies", SD_JSON_BUILD_VARIANT(p.copies)),
+	    VARIANT("numa_balancing", p.numab), VARIANT("damon_stat", p.damon));
 }

@@ -205,7 +205,9 @@ static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, uin
 		return proc->frozen_why;
 	if (class == EMBER_NO_CLASS)
 		return EMBER_WHY_NOT_CLASSES;
-	if (r->kind == EMBER_KIND_HUGETLB || r->kind == EMBER_KIND_UNSPEC)
+	if (r->kind == EMBER_KIND_HUGETLB)
+		return EMBER_WHY_NOT_HUGETLB;
+	if (r->kind == EMBER_KIND_UNSPEC)
 		return EMBER_WHY_NOT_KIND;
 	if (r->bound)
 		return EMBER_WHY_NOT_BOUND;
@@ -416,6 +418,7 @@ int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 
 		memset(s->class_now, EMBER_NO_CLASS, sizeof(s->class_now));
 		s->bias = bias_of(procs[p].weight);
+		plan->nr_why_not[EMBER_WHY_NOT_HUGETLB] += procs[p].nr_hugetlb;
 		for (uint32_t i = 0; i < rs->nr; i++) {
 			err = add_region(s, plan, topo, procs, p, &rs->regions[i], span++);
 			if (err < 0)

@@ -140,9 +140,11 @@ def main():
             nr_properties += 1
             found += check_values(emberd, validator, path, key, resolve(schema, child))
         wrong += ["/" + "/".join(str(step) for step in path) + ": " + what for what in found]
-    for path in sorted(policies.glob("*.json")):
+    for path in sorted(policies.rglob("*.json")):
         if path.name != "schema.json":
-            wrong += [f"{path.name}: {error.message}" for error in validator.iter_errors(json.loads(path.read_text()))]
+            policy = json.loads(path.read_text())
+            wrong += [f"{path.name}: {error.message}" for error in validator.iter_errors(policy)]
+            wrong += [said] if (said := emberd.answer(policy)) else []
     print("\n".join(wrong) or f"schema: {nr_properties} keys, as emberd reads them")
     return 1 if wrong else 0
 

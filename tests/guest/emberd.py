@@ -16,6 +16,7 @@ import time
 
 MIB = 1 << 20
 PAGE_BYTES = 4096
+MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND = 0, 1, 2
 HOTSET_ADDRESS = 0x100000000000
 TESTS = pathlib.Path(__file__).resolve().parent
 POLICY = pathlib.Path("/etc/ember/policy.d/90-test.json")
@@ -175,6 +176,18 @@ def share_on(node, pid, start, size):
 
 
 # --- Loads ---------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def memory_policy(mode, node):
+    """What is started meanwhile inherits it, as from numactl."""
+    mask = ctypes.c_ulong(1 << node)
+    if numa.set_mempolicy(mode, ctypes.byref(mask), ctypes.c_ulong(64)):
+        sys.exit(f"not ok: set_mempolicy: errno {ctypes.get_errno()}")
+    try:
+        yield
+    finally:
+        numa.set_mempolicy(MPOL_DEFAULT, None, ctypes.c_ulong(0))
 
 
 @contextlib.contextmanager

@@ -63,6 +63,10 @@ static const char golden[] =
     "    \"stages\": [ { \"stage\": \"scan\", \"longest_ns\": 20000000 },"
     "      { \"stage\": \"plan\", \"longest_ns\": 1500000000 },"
     "      { \"stage\": \"report\", \"longest_ns\": 0 } ] },"
+    "  \"copies\": { \"dma_wanted\": false, \"channels\": 2, \"cpu_pages\": 500,"
+    "    \"dma_pages\": 400, \"fallback_pages\": 3, \"timeouts\": 1, \"leaked_pages\": 5,"
+    "    \"times\": [ { \"batch_pages\": 1, \"cpu_ns\": 1100 },"
+    "      { \"batch_pages\": 512, \"cpu_ns\": 700, \"dma_ns\": 900 } ] },"
     "  \"numa_balancing\": { \"mode\": 0, \"saved_mode\": 1, \"conflict\": false,"
     "    \"reason\": \"pulls-to-cpu\", \"reason_sentence\": \"pulls pages to the CPU\" },"
     "  \"damon_stat\": { \"borrowed\": true, \"reason\": \"steals\","
@@ -158,6 +162,12 @@ static void figures_are_told(void **state)
 	    "77 sampled",
 	    "3 events",
 	    "64.0 KiB, 0.50 bytes per followed page",
+	    "by CPU    500, 3 of them after a DMA engine had failed\n",
+	    "by DMA    400; 2 channels, used where measured to be faster\n",
+	    "stopped   1 times, because an engine took too long\n",
+	    "lost      5 pages, to which an engine may still write\n",
+	    "             1 and more        1.1 us           -\n",
+	    "           512 and more        0.7 us      0.9 us\n",
 	    "kernel.numa_balancing  0 while ember runs, then 1 again: automatic NUMA balancing "
 	    "pulls pages to the CPU",
 	    "DAMON_STAT  off while ember samples, then on again: it clears bits",
@@ -249,6 +259,26 @@ static void trouble_is_told(void **state)
 	free(text);
 }
 
+static void copies_are_told(void **state)
+{
+	char *text;
+
+	text = render_changed("\"dma_wanted\": false", "\"dma_wanted\": true");
+	expect_in(text, "400; 2 channels, used because the policy asks for it\n");
+	free(text);
+	text = render_changed("\"channels\": 2", "\"channels\": 0");
+	expect_in(text, "400; no channel is held\n");
+	free(text);
+	text = render_changed("\"dma_wanted\": false, \"channels\": 2",
+			      "\"dma_wanted\": true, \"channels\": 0");
+	expect_in(text, "400; no channel, though the policy asks for DMA: CPUs copy\n");
+	free(text);
+	/* the module does not answer */
+	text = render_changed("\"copies\"", "\"other\"");
+	expect_not_in(text, "COPIES");
+	free(text);
+}
+
 static void options_add(void **state)
 {
 	char *text = render_text(golden, (struct render_options){.areas = true});
@@ -321,6 +351,7 @@ int main(void)
 	    cmocka_unit_test(names_cannot_reach_the_terminal),
 	    cmocka_unit_test(names_keep_their_letters),
 	    cmocka_unit_test(trouble_is_told),
+	    cmocka_unit_test(copies_are_told),
 	    cmocka_unit_test(options_add),
 	    cmocka_unit_test(old_figures_are_told),
 	    cmocka_unit_test(bars_stay_in_their_frame),

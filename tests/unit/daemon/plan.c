@@ -405,10 +405,32 @@ static void test_movers(void **state)
 			assert_int_equal(plan.moves[0].mover, cases[i].mover);
 		else
 			assert_int_equal(plan.nr_why_not[cases[i].shared ? EMBER_WHY_NOT_SHARED_FILE
-									 : EMBER_WHY_NOT_KIND],
+									 : EMBER_WHY_NOT_HUGETLB],
 					 512);
 		ember_regions_clear(&p.rs);
 	}
+}
+
+/* No region speaks of hugetlb: what procfs counts is told as left where it is, and moves nothing.
+ */
+static void test_hugetlb_is_told(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	struct proc p[2];
+
+	(void)state;
+	make_proc(&p[0], 1);
+	make_proc(&p[1], 2);
+	p[0].plan.nr_hugetlb = 1024;
+	p[1].plan.nr_hugetlb = 512;
+	make(&t, p, 2, &limits);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_HUGETLB], 1536);
+	assert_int_equal(plan.nr_moves, 0);
+	/* counted anew by the next plan */
+	p[0].plan.nr_hugetlb = 0;
+	make(&t, p, 2, &limits);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_HUGETLB], 512);
 }
 
 /* What is not plain anonymous memory cannot come to a pool; the rest comes by the module. */
@@ -429,7 +451,7 @@ static void test_pool_takes_what_the_module_moves(void **state)
 	    {EMBER_KIND_SHMEM, EMBER_ORDER_BASE, true, -1, EMBER_WHY_NOT_MODULE_ONLY},
 	    {EMBER_KIND_MIXED, EMBER_ORDER_BASE, false, -1, EMBER_WHY_NOT_MODULE_ONLY},
 	    {EMBER_KIND_FILE, EMBER_ORDER_BASE, true, -1, EMBER_WHY_NOT_SHARED_FILE},
-	    {EMBER_KIND_HUGETLB, EMBER_ORDER_BASE, false, -1, EMBER_WHY_NOT_KIND},
+	    {EMBER_KIND_HUGETLB, EMBER_ORDER_BASE, false, -1, EMBER_WHY_NOT_HUGETLB},
 	};
 	struct ember_topology t = pool_and_node(32);
 	struct ember_plan_limits limits = plenty();
@@ -685,6 +707,12 @@ static void test_measured_times_choose_the_mover(void **state)
 	make(&t, &p, 1, &limits);
 	assert_int_equal(planned_by(EMBER_MOVER_MOVE_PAGES), 2048);
 	assert_true(plan.moves[0].is_base);
+	/* who wants it copied by DMA has it copied by the module */
+	limits.by_dma = true;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned_by(EMBER_MOVER_MODULE), 2048);
+	assert_true(plan.moves[0].by_dma);
+	limits.by_dma = false;
 	/* another case: of a process that runs on other CPUs nothing is known */
 	p.plan.nr_cpus = 2;
 	make(&t, &p, 1, &limits);
@@ -1440,6 +1468,7 @@ int main(void)
 	    TEST(test_movers),
 	    TEST(test_movers_within_a_region),
 	    TEST(test_measured_times_choose_the_mover),
+	    TEST(test_hugetlb_is_told),
 	    TEST(test_pool_takes_what_the_module_moves),
 	    TEST(test_pages_leave_pools_by_the_module),
 	    TEST(test_pages_of_pools_in_regions_of_others),

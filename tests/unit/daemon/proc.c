@@ -17,17 +17,20 @@ static void test_status(void **state)
 	(void)state;
 	assert_int_equal(
 	    ember_proc_parse_status("Name:\tredis-server\nUmask:\t0077\nUid:\t107\t107\t107\t107\n"
-				    "VmRSS:\t    2048 kB\nMems_allowed:\t00000000,00000003\n"
+				    "VmRSS:\t    2048 kB\nHugetlbPages:\t    8192 kB\n"
+				    "Mems_allowed:\t00000000,00000003\n"
 				    "Mems_allowed_list:\t0-1\n",
 				    &proc),
 	    0);
 	assert_string_equal(proc.comm, "redis-server");
 	assert_int_equal(proc.uid, 107);
 	assert_int_equal(proc.rss_bytes, 2 << 20);
+	assert_int_equal(proc.hugetlb_bytes, 8 << 20);
 	assert_int_equal(proc.mems_allowed, 3);
 	/* a kernel thread, and a kernel without cpusets */
 	assert_int_equal(ember_proc_parse_status("Name:\tkthreadd\nUid:\t0\t0\t0\t0\n", &proc), 0);
 	assert_int_equal(proc.rss_bytes, 0);
+	assert_int_equal(proc.hugetlb_bytes, 0);
 	assert_int_equal(proc.mems_allowed, UINT16_MAX);
 	assert_int_equal(ember_proc_parse_status("Name:\tx\n", &proc), -EINVAL);
 	assert_int_equal(ember_proc_parse_status("", &proc), -EINVAL);

@@ -92,6 +92,16 @@ static int set_up(void **state)
 	s->numa_balancing_saved = 1;
 	s->damon_stat = EMBER_DAMONSTAT_STEALS;
 	s->damon_stat_held = true;
+	s->copies_known = true;
+	s->copies = (struct ember_copies){.channels = 2,
+					  .cpu_pages = 500,
+					  .dma_pages = 400,
+					  .fallback_pages = 3,
+					  .nr_timeouts = 1,
+					  .leaked_pages = 5};
+	s->copies.cpu_ns[0] = 1100;
+	s->copies.cpu_ns[9] = 700;
+	s->copies.dma_ns[9] = 900;
 	*state = s;
 	return 0;
 }
@@ -196,6 +206,38 @@ static void pools_are_memories(void **state)
 	expect_number(v, "nodes/1/tier", 1);
 	expect_text(v, "plan/why_not/1/word", "module-only");
 	expect_number(v, "plan/why_not/1/pages", 7);
+	check_struct(v, find_symbol("Status"));
+	sd_json_variant_unref(v);
+}
+
+static void copies_are_told_by_engine(void **state)
+{
+	struct ember_status *s = *state;
+	sd_json_variant *v = json(s, &nobody);
+
+	assert_false(sd_json_variant_boolean(at(v, "copies/dma_wanted")));
+	expect_number(v, "copies/channels", 2);
+	expect_number(v, "copies/cpu_pages", 500);
+	expect_number(v, "copies/dma_pages", 400);
+	expect_number(v, "copies/fallback_pages", 3);
+	expect_number(v, "copies/timeouts", 1);
+	expect_number(v, "copies/leaked_pages", 5);
+	assert_int_equal(sd_json_variant_elements(at(v, "copies/times")), 2);
+	expect_number(v, "copies/times/0/batch_pages", 1);
+	expect_number(v, "copies/times/0/cpu_ns", 1100);
+	assert_null(at(v, "copies/times/0/dma_ns"));
+	expect_number(v, "copies/times/1/batch_pages", 512);
+	expect_number(v, "copies/times/1/cpu_ns", 700);
+	expect_number(v, "copies/times/1/dma_ns", 900);
+	check_struct(v, find_symbol("Status"));
+	sd_json_variant_unref(v);
+	s->dma_wanted = true;
+	v = json(s, &root);
+	assert_true(sd_json_variant_boolean(at(v, "copies/dma_wanted")));
+	sd_json_variant_unref(v);
+	s->copies_known = false;
+	v = json(s, &root);
+	assert_null(at(v, "copies"));
 	check_struct(v, find_symbol("Status"));
 	sd_json_variant_unref(v);
 }
@@ -408,6 +450,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test_setup_teardown(figures_arrive, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(pools_are_memories, set_up, tear_down),
+	    cmocka_unit_test_setup_teardown(copies_are_told_by_engine, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(refusals_are_those_that_occurred, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(hostile_names_are_escaped, set_up, tear_down),
 	    cmocka_unit_test_setup_teardown(everybody_sees_what_he_may, set_up, tear_down),
