@@ -49,6 +49,7 @@ struct ember_policy_global {
 	uint32_t shared_memory;         /* enum ember_shared */
 	uint32_t isolated_cpus;         /* enum ember_isolated */
 	uint64_t longest_wait_ns;       /* of a page fault, because of the module */
+	uint64_t placed_by_hand_ns;     /* so long is left alone what was; 0: it is not */
 };
 
 struct ember_rule {
