@@ -42,9 +42,11 @@ help: ## show this list
 .PHONY: help
 
 # --- BPF: one linked object from bpf/*.bpf.c, and its skeleton ---------------------------------
-BPF_SRC := $(wildcard bpf/*.bpf.c)
+# hands.bpf.c apart: ember works without it, on a kernel that lacks what it attaches to.
+BPF_SRC := $(filter-out bpf/hands.bpf.c,$(wildcard bpf/*.bpf.c))
 BPF_OBJ := $(BPF_SRC:%.bpf.c=$(OBJ)/%.bpf.o)
 SKEL    := $(OBJ)/ember.skel.h
+HANDS_SKEL := $(OBJ)/hands.skel.h
 
 BPF_CFLAGS := -g -O2 -target bpf -mcpu=v3 -D__TARGET_ARCH_x86 -Wall -Wextra -Werror \
 	-Wno-unused-parameter -Wno-missing-declarations -Iinclude -Ibpf -I$(OBJ)
@@ -72,7 +74,11 @@ $(SKEL): $(OBJ)/ember.bpf.o
 	$(call msg,SKEL,$@)
 	$(Q)$(BPFTOOL) gen skeleton -L $< name ember >$@
 
-bpf: $(if $(BPF_SRC),$(SKEL)) ## build the BPF object and its skeleton only
+$(HANDS_SKEL): $(OBJ)/bpf/hands.bpf.o
+	$(call msg,SKEL,$@)
+	$(Q)$(BPFTOOL) gen skeleton -L $< name hands >$@
+
+bpf: $(if $(BPF_SRC),$(SKEL) $(HANDS_SKEL)) ## build the BPF objects and their skeletons only
 
 # --- User space ----------------------------------------------------------------------------------
 # Which library each program may use: the same boundaries that `make check` enforces per file.
@@ -94,6 +100,7 @@ $(OBJ)/%.o: %.c
 	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) $(call pkg_cflags,$(DAEMON_PKGS)) -MMD -MP -c $< -o $@
 
 $(OBJ)/daemon/sample.o: $(if $(BPF_SRC),$(SKEL))
+$(OBJ)/daemon/watch_hands.o: $(HANDS_SKEL)
 
 $(OBJ)/emberd: $(DAEMON_SRC:%.c=$(OBJ)/%.o)
 	$(call msg,LD,$@)
@@ -193,7 +200,7 @@ install-tests: tests
 
 # --- Unit tests: tests/unit/AREA/NAME.c with the pure objects of its area ------------------------
 # daemon: all but main() and what needs the kernel at link time (the skeleton).
-DAEMON_KERNEL_SRC := $(addprefix daemon/,main.c daemon.c sample.c engine.c follow.c scan.c move.c report.c)
+DAEMON_KERNEL_SRC := $(addprefix daemon/,main.c daemon.c sample.c watch_hands.c engine.c follow.c scan.c move.c report.c)
 UNIT_DAEMON_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out $(DAEMON_KERNEL_SRC),$(DAEMON_SRC)))
 UNIT_CTL_OBJ      := $(filter-out $(OBJ)/ctl/main.o,$(CTL_OBJ))
 UNIT_HELPER_OBJ   := $(patsubst %.c,$(OBJ)/%.o,$(filter-out helper/main.c,$(HELPER_SRC)))
@@ -236,6 +243,7 @@ TIDY_CONFIG := .clang-tidy tests/.clang-tidy
 tidy: $(TIDY_SRC:%.c=$(OBJ)/%.tidy)
 
 $(OBJ)/daemon/sample.tidy: $(SKEL)
+$(OBJ)/daemon/watch_hands.tidy: $(HANDS_SKEL)
 
 $(OBJ)/%.tidy: %.c $(TIDY_CONFIG)
 	$(call msg,TIDY,$<)

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Identity of a process, events and counters: what the three programs share. The
- * only writer of the ring and of the counters.
+ * Events and counters: what the three programs share. The only writer of the ring and
+ * of the counters.
  */
 #ifndef EMBER_SAMPLE_BPF_H
 #define EMBER_SAMPLE_BPF_H
 
 #include "kernel.bpf.h"
+#include "identity.bpf.h"
 #include "maps.bpf.h"
 
 static __always_inline void count(__u32 stat)
@@ -16,18 +17,6 @@ static __always_inline void count(__u32 stat)
 	/* Of this CPU, but since 7.0 a program may be preempted by another of these. */
 	if (value)
 		__sync_fetch_and_add(value, 1);
-}
-
-/* Threads of a process share the id: exec ends all but the one that called it. */
-static __always_inline __u32 exec_id(struct task_struct *task)
-{
-	return (__u32)task->self_exec_id;
-}
-
-/* The leader's: exec in another thread takes the leader's number and time over. */
-static __always_inline __u64 start_time(struct task_struct *task)
-{
-	return task->group_leader->start_boottime;
 }
 
 static __always_inline bool is_same(struct task_struct *task, const struct ember_tracked *known)

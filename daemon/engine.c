@@ -88,12 +88,31 @@ static void tell_unrestrictable(const struct ember_engine *e)
 	}
 }
 
+/* Without the programs the calls that place memory cost nothing more. */
+static void apply_hands(struct ember_engine *e)
+{
+	int r;
+
+	if (!e->policy->global.placed_by_hand_ns) {
+		e->kept_hands_lost += ember_hands_watch_lost(e->hands_watch);
+		e->hands_watch = ember_hands_watch_close(e->hands_watch);
+		return;
+	}
+	if (e->hands_watch)
+		return;
+	r = ember_hands_watch_open(&e->hands_watch);
+	if (r < 0)
+		log_warning("what is placed by hand (placed_by_hand) will not be noticed: %s",
+			    strerror(-r));
+}
+
 static void apply_policy(struct ember_engine *e)
 {
 	struct ember_cadence_params params = cadence_params(e);
 
 	tell_unrestrictable(e);
 	ember_cadence_set(&e->cadence, &params);
+	apply_hands(e);
 	ember_follow_apply_policy(e);
 }
 
@@ -236,6 +255,7 @@ static struct ember_engine *destroy(struct ember_engine *e)
 	ember_movers_free(e->movers);
 	ember_genl_close(e->genl);
 	ember_sampler_close(e->sampler);
+	ember_hands_watch_close(e->hands_watch);
 	ember_processes_clear(&e->processes);
 	ember_plan_clear(&e->plan);
 	free(e->plan_procs);

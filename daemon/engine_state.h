@@ -20,6 +20,7 @@
 #include "process.h"
 #include "quota.h"
 #include "score.h"
+#include "watch_hands.h"
 
 #define NSEC_PER_MSEC 1000000ULL
 #define NSEC_PER_SEC 1000000000ULL
@@ -33,6 +34,9 @@
  * fast as one thread empties it, so somebody must say when that is enough.
  */
 #define EMBER_MAX_FAULTS 8192
+
+/* Placements of processes that are not followed yet; the oldest give way. */
+#define EMBER_MAX_EARLY_HANDS 256
 
 /* CPU share is told over the last minute. */
 #define NR_CPU_SAMPLES 61
@@ -61,13 +65,18 @@ struct ember_engine {
 	uint32_t fault_period;        /* what the sampler was loaded with */
 	uint64_t kept_faults_sampled; /* counted by samplers before this one */
 	uint64_t kept_events_lost;
+	uint64_t events_lost;     /* by samplers, as last told */
+	uint64_t kept_hands_lost; /* by watches before the one of now */
 	struct ember_movers *movers;
 	struct ember_genl *genl; /* to ask the module; NULL: it did not answer */
 	bool channel_missing;    /* as ember_copies_notice() */
 	struct ember_process_table processes;
 	struct ember_event events[EMBER_MAX_EVENTS]; /* of lives, not handled yet */
 	uint32_t nr_events;
-	uint32_t nr_faults; /* taken by the taking under way */
+	uint32_t nr_faults;                    /* taken by the taking under way */
+	struct ember_hands_watch *hands_watch; /* NULL: the policy or the kernel does not have it */
+	struct ember_hand_event early_hands[EMBER_MAX_EARLY_HANDS];
+	uint32_t nr_early_hands; /* so far: the place of the next by its remainder */
 	struct ember_cadence cadence;
 	struct ember_calibration calibration;
 	struct ember_mover_cost mover_cost;

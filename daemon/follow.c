@@ -11,6 +11,54 @@
 /* A new process or area of this share of all tracked memory starts the sampling ladder again. */
 #define WARM_UP_SHARE 8 /* one in 8 */
 
+static void note_hand(struct ember_process *process, const struct ember_hand_event *event)
+{
+	if (ember_hands_note(&process->hands, event->start, event->end, event->time_ns) < 0)
+		log_warning("no memory to note what is placed by hand in process %u",
+			    process->id.tgid);
+}
+
+static struct ember_proc_id hand_of(const struct ember_hand_event *event)
+{
+	return (struct ember_proc_id){
+	    .start_boottime_ns = event->start_boottime_ns,
+	    .tgid = event->tgid,
+	    .self_exec_id = event->self_exec_id,
+	};
+}
+
+static void take_hand(const struct ember_hand_event *event, void *userdata)
+{
+	struct ember_engine *e = userdata;
+	struct ember_proc_id id = hand_of(event);
+	struct ember_process *process = ember_process_find_id(&e->processes, &id);
+
+	if (process)
+		note_hand(process, event);
+	else
+		e->early_hands[e->nr_early_hands++ % EMBER_MAX_EARLY_HANDS] = *event;
+}
+
+void ember_follow_take_hands(struct ember_engine *e)
+{
+	ember_hands_watch_consume(e->hands_watch, take_hand, e);
+}
+
+/* What @process placed before it was followed, oldest first. */
+static void take_early_hands(struct ember_engine *e, struct ember_process *process)
+{
+	uint32_t nr = e->nr_early_hands, first;
+
+	first = nr > EMBER_MAX_EARLY_HANDS ? nr - EMBER_MAX_EARLY_HANDS : 0;
+	for (uint32_t i = first; i < nr; i++) {
+		const struct ember_hand_event *event = &e->early_hands[i % EMBER_MAX_EARLY_HANDS];
+		struct ember_proc_id id = hand_of(event);
+
+		if (ember_proc_id_equal(&id, &process->id))
+			note_hand(process, event);
+	}
+}
+
 static void drop(struct ember_engine *e, struct ember_process *process)
 {
 	ember_sampler_untrack(e->sampler, &process->id);
@@ -84,6 +132,8 @@ static void consider(struct ember_engine *e, uint32_t tgid)
 		ember_sampler_untrack(e->sampler, &id);
 		return;
 	}
+	ember_follow_take_hands(e);
+	take_early_hands(e, process);
 	ember_process_note_home(process, ember_proc_home(e->config.proc_root, tgid, &e->topo));
 	log_debug("following %u by rule \"%s\": %" PRIu64 " MiB", tgid, process->rule,
 		  facts.rss_bytes >> 20);

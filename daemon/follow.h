@@ -38,4 +38,10 @@ void ember_follow_refresh(struct ember_engine *e, struct ember_process *process)
  */
 bool ember_follow_gone(struct ember_engine *e, struct ember_process *process);
 
+/*
+ * Note what was placed by hand: by a process that is followed in its books, by another one for
+ * the case that it is followed soon.
+ */
+void ember_follow_take_hands(struct ember_engine *e);
+
 #endif /* EMBER_FOLLOW_H */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "execute.h"
+#include "follow.h"
 #include "log.h"
 
 /* Moves of one request of the module; a job is one request. */
@@ -30,6 +31,17 @@ static enum ember_why_not why_frozen(const struct ember_policy_global *policy,
 	return EMBER_NR_WHY_NOT;
 }
 
+/* What was placed by hand, up to now. */
+static void refresh_hands(struct ember_engine *e)
+{
+	uint64_t hold_ns = e->policy->global.placed_by_hand_ns, now = now_ns();
+	struct ember_process *process;
+
+	ember_follow_take_hands(e);
+	ember_for_each_process (process, &e->processes)
+		ember_hands_expire(&process->hands, hold_ns, now);
+}
+
 static int collect_plan_procs(struct ember_engine *e)
 {
 	uint16_t restricted = ember_policy_restricted(e->policy, &e->topo);
@@ -50,6 +62,7 @@ static int collect_plan_procs(struct ember_engine *e)
 		e->plan_procs[nr++] = (struct ember_plan_proc){
 		    .id = process->id,
 		    .regions = &process->regions,
+		    .hands = &process->hands,
 		    .owner = process->facts.uid,
 		    .weight = process->weight,
 		    .allowed = ember_process_allowed(process, restricted),
@@ -129,6 +142,7 @@ static bool make_plan(struct ember_engine *e, struct ember_plan_limits *limits)
 		ember_engine_memories_changed(e);
 	if (nr < 0)
 		return false;
+	refresh_hands(e);
 	nr = collect_plan_procs(e);
 	if (nr < 0)
 		return false;

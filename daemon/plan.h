@@ -12,6 +12,7 @@
 
 #include "calibrate.h"
 #include "cooldown.h"
+#include "hands.h"
 #include "proc_id.h"
 #include "mover_cost.h"
 #include "region.h"
@@ -68,6 +69,8 @@ enum ember_why {
 	X(MODULE_ONLY, "module-only",                                                              \
 	  "huge, shared or of a file: not for pools and restricted nodes")                         \
 	X(BOUND, "bound", "its area, or one in its 2 MiB, has a memory policy (mbind)")            \
+	X(BY_HAND, "placed-by-hand",                                                               \
+	  "placed there a short while ago by move_pages(2) or the like")                           \
 	X(SHARED_ELSEWHERE, "shared", "counted with another process that shares it")               \
 	X(KIND, "kind", "a kind of memory that is not moved")                                      \
 	X(HUGETLB, "hugetlb", "hugetlb pages, whose accessed bits are not read")                   \
@@ -93,15 +96,16 @@ const char *ember_why_not_sentence(enum ember_why_not why);
 /* A process as the planner sees it. */
 struct ember_plan_proc {
 	struct ember_proc_id id;
-	struct ember_regions *regions; /* levels are brought up to date in place */
-	uint32_t owner;                /* user id: whose shared memory it can be */
-	uint32_t weight;               /* of its rule; 100 is neutral */
-	uint16_t allowed;              /* bit i: may lie in memory i (cpuset, policy) */
-	uint32_t nr_cpus;              /* that it ran on when it was scanned */
-	uint64_t nr_hugetlb;           /* 4 KiB pages of hugetlb, which no region speaks of */
-	uint8_t home;                  /* node of the CPUs that use it (EMBER_NO_NODE: any) */
-	bool frozen;                   /* count it, do not move it */
-	uint8_t frozen_why;            /* enum ember_why_not: IGNORED, say */
+	struct ember_regions *regions;   /* levels are brought up to date in place */
+	const struct ember_hands *hands; /* placed by hand; NULL: nothing */
+	uint32_t owner;                  /* user id: whose shared memory it can be */
+	uint32_t weight;                 /* of its rule; 100 is neutral */
+	uint16_t allowed;                /* bit i: may lie in memory i (cpuset, policy) */
+	uint32_t nr_cpus;                /* that it ran on when it was scanned */
+	uint64_t nr_hugetlb;             /* 4 KiB pages of hugetlb, which no region speaks of */
+	uint8_t home;                    /* node of the CPUs that use it (EMBER_NO_NODE: any) */
+	bool frozen;                     /* count it, do not move it */
+	uint8_t frozen_why;              /* enum ember_why_not: IGNORED, say */
 };
 
 struct ember_plan_limits {

@@ -227,6 +227,20 @@ static int parse_duration(struct ctx *ctx, struct json_object *value, const stru
 	return err;
 }
 
+/* Zero, or at least a second: what ember hears of is up to 0.1 s old. */
+static int parse_hold(struct ctx *ctx, struct json_object *value, const struct key *key, void *to)
+{
+	const char *text = json_object_get_string(value);
+	uint64_t ns = 0;
+	int err = tell_value_error(ctx, ember_value_duration(text, &ns), text, key->example);
+
+	if (!err && ns)
+		err = check_range(ctx, ns, key, text, "0s or 1s to 1440min");
+	if (!err)
+		*(uint64_t *)to = ns;
+	return err;
+}
+
 static int parse_bandwidth(struct ctx *ctx, struct json_object *value, const struct key *key,
 			   void *to)
 {
@@ -613,6 +627,9 @@ static const struct key global_keys[] = {
      offsetof(struct ember_policy_global, longest_wait_ns), 1000000, 1000000000, NULL, "\"10ms\""},
     {"copy_engine", json_type_string, parse_word, offsetof(struct ember_policy_global, copy_engine),
      0, 0, copy_words, "\"measured\""},
+    {"placed_by_hand", json_type_string, parse_hold,
+     offsetof(struct ember_policy_global, placed_by_hand_ns), 1000000000, 86400000000000, NULL,
+     "\"5min\""},
     {NULL, 0, NULL, 0, 0, 0, NULL, NULL},
 };
 
@@ -814,6 +831,7 @@ int ember_policy_parse(const struct ember_policy_file *files, size_t nr_files,
 	    .cpu_budget_bp = 200,
 	    .fault_sampling = 64,
 	    .longest_wait_ns = 10000000,
+	    .placed_by_hand_ns = 300000000000,
 	    .numa_balancing = EMBER_BORROW_AUTO,
 	    .damon_stat = EMBER_BORROW_AUTO,
 	};

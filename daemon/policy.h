@@ -56,6 +56,7 @@ struct ember_policy_global {
 	uint32_t isolated_cpus;         /* enum ember_isolated */
 	uint64_t longest_wait_ns;       /* of a page fault, because of the module */
 	uint32_t copy_engine;           /* enum ember_copy_engine */
+	uint64_t placed_by_hand_ns;     /* so long is left alone what was; 0: it is not */
 };
 
 struct ember_rule {

@@ -28,6 +28,7 @@ static uint32_t lower_bound(const struct ember_process_table *table, uint32_t tg
 static void free_process(struct ember_process *process)
 {
 	ember_regions_clear(&process->regions);
+	ember_hands_clear(&process->hands);
 	free(process);
 }
 

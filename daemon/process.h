@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "hands.h"
 #include "policy.h"
 #include "proc.h"
 #include "proc_id.h"
@@ -22,6 +23,7 @@ struct ember_process {
 	struct ember_proc_id id;
 	struct ember_proc facts;
 	struct ember_regions regions;
+	struct ember_hands hands; /* what was placed by hand */
 	char rule[64];
 	uint32_t weight;
 	uint8_t home;      /* node of the CPUs that use it, EMBER_NO_NODE: unknown, or several */

@@ -93,14 +93,14 @@ static void tell_counters(struct ember_engine *e)
 		lost += stats.counters[stat];
 	e->status.nr_faults_sampled =
 	    e->kept_faults_sampled + stats.counters[EMBER_STAT_faults_sampled];
-	e->status.nr_events_lost = e->kept_events_lost + lost + stats.nr_missed;
+	e->events_lost = e->kept_events_lost + lost + stats.nr_missed;
 }
 
 void ember_report_keep_counters(struct ember_engine *e)
 {
 	tell_counters(e);
 	e->kept_faults_sampled = e->status.nr_faults_sampled;
-	e->kept_events_lost = e->status.nr_events_lost;
+	e->kept_events_lost = e->events_lost;
 }
 
 static void tell_cost(struct ember_engine *e)
@@ -122,6 +122,8 @@ static void tell_cost(struct ember_engine *e)
 		status->cpu_share_bp =
 		    (now.cpu_ns - oldest.cpu_ns) * 10000 / (now.time_ns - oldest.time_ns);
 	tell_counters(e);
+	status->nr_events_lost =
+	    e->events_lost + e->kept_hands_lost + ember_hands_watch_lost(e->hands_watch);
 }
 
 /* With a client of the engine's own: one belongs to one thread. */

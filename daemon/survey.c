@@ -11,6 +11,7 @@ struct ember_shared_seen {
 	const struct ember_region *region; /* NULL: free */
 	uint32_t proc;
 	uint32_t owner;
+	bool by_hand; /* one of those who share it has placed it by hand */
 };
 
 static uint8_t clamp_rank(int rank)
@@ -124,12 +125,17 @@ static int grow_shared(struct ember_survey *s)
 	return 0;
 }
 
+static bool is_placed_by_hand(const struct ember_plan_proc *proc, const struct ember_region *r)
+{
+	return proc->hands && ember_hands_hold(proc->hands, r->addr);
+}
+
 /*
  * A region's shared pages are counted with the process that touches it most, so that nobody who
  * has ceased to use them takes them away from those who do.
  */
 static int note_shared(struct ember_survey *s, uint32_t proc, uint32_t owner,
-		       const struct ember_region *r)
+		       const struct ember_region *r, bool by_hand)
 {
 	struct ember_shared_seen *slot;
 	int err;
@@ -140,10 +146,14 @@ static int note_shared(struct ember_survey *s, uint32_t proc, uint32_t owner,
 			return err;
 	}
 	slot = shared_slot(s, owner, r);
-	if (slot->region && slot->region->level >= r->level)
+	by_hand |= slot->by_hand; /* false where the slot is free */
+	if (slot->region && slot->region->level >= r->level) {
+		slot->by_hand = by_hand;
 		return 0;
+	}
 	s->nr_shared += !slot->region;
-	*slot = (struct ember_shared_seen){.region = r, .proc = proc, .owner = owner};
+	*slot = (struct ember_shared_seen){
+	    .region = r, .proc = proc, .owner = owner, .by_hand = by_hand};
 	return 0;
 }
 
@@ -160,7 +170,8 @@ static int note_all_shared(struct ember_survey *s, const struct ember_plan_proc 
 
 			ember_score_catch_up(rs, r);
 			if (has_shared(r) && !stays_when_shared(r))
-				err = note_shared(s, p, procs[p].owner, r);
+				err = note_shared(s, p, procs[p].owner, r,
+						  is_placed_by_hand(&procs[p], r));
 		}
 	}
 	return err;
@@ -198,7 +209,15 @@ enum ember_why_not ember_survey_left_out(const struct ember_survey *s, uint32_t 
 	return EMBER_WHY_NOT_SHARED_ELSEWHERE;
 }
 
-static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, uint8_t class,
+/* By any of those who share it. */
+static bool is_shared_by_hand(const struct ember_survey *s, uint32_t owner,
+			      const struct ember_region *r)
+{
+	return has_shared(r) && !stays_when_shared(r) && shared_slot(s, owner, r)->by_hand;
+}
+
+static enum ember_why_not region_why_not(const struct ember_survey *s,
+					 const struct ember_plan_proc *proc, uint8_t class,
 					 const struct ember_region *r)
 {
 	if (proc->frozen)
@@ -211,6 +230,8 @@ static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, uin
 		return EMBER_WHY_NOT_KIND;
 	if (r->bound)
 		return EMBER_WHY_NOT_BOUND;
+	if (is_placed_by_hand(proc, r) || is_shared_by_hand(s, proc->owner, r))
+		return EMBER_WHY_NOT_BY_HAND;
 	if (r->nr_inflight)
 		return EMBER_WHY_NOT_IN_FLIGHT;
 	if (!r->info)
@@ -346,7 +367,7 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 	span->base = (huge ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE) + s->bias;
 	span->size = huge ? EMBER_PAGE_HUGE : EMBER_PAGE_BASE;
 	span->class = class_of(s, &procs[proc], r);
-	span->why_not = region_why_not(&procs[proc], span->class, r);
+	span->why_not = region_why_not(s, &procs[proc], span->class, r);
 	why_left_out = ember_survey_left_out(s, proc, procs[proc].owner, r, left_out);
 	for (uint16_t mems = ember_region_mems(r); mems && !err; mems &= mems - 1)
 		err = add_part(s, plan, topo, __builtin_ctz(mems), r, span, left_out, why_left_out);

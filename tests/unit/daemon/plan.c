@@ -785,6 +785,31 @@ static void test_shared_pages_count_where_hottest(void **state)
 	ember_regions_clear(&p[1].rs);
 }
 
+/* What one of them has placed by hand stays for all, whichever comes first; not for a stranger. */
+static void test_shared_pages_placed_by_one(void **state)
+{
+	struct ember_topology t = cxl(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_hands hands = {};
+
+	(void)state;
+	assert_int_equal(ember_hands_note(&hands, 0, REGION, 1), 0);
+	for (unsigned int placer = 0; placer < 2; placer++)
+		for (unsigned int strangers = 0; strangers < 2; strangers++) {
+			struct proc p[2];
+
+			make_sharers(p, placer ? HOT : COLD, placer ? COLD : HOT);
+			p[placer].plan.hands = &hands;
+			p[placer].plan.owner = strangers;
+			make(&t, p, 2, &limits);
+			assert_int_equal(planned(!placer, 0, EMBER_PROMOTE), strangers ? 512 : 0);
+			assert_int_equal(planned(placer, 0, EMBER_PROMOTE), 0);
+			ember_regions_clear(&p[0].rs);
+			ember_regions_clear(&p[1].rs);
+		}
+	ember_hands_clear(&hands);
+}
+
 /* The same address says nothing when users differ: nobody can keep another's pages out. */
 static void test_strangers_share_nothing(void **state)
 {
@@ -942,6 +967,34 @@ static void test_bound_areas_stay(void **state)
 	assert_int_equal(ember_region_set_record(&p.rs, &p.rs.regions[0], &rec), 0);
 	make(&t, &p, 1, &limits);
 	assert_int_equal(plan.nr_moves, 1);
+	ember_regions_clear(&p.rs);
+}
+
+/* What was placed by hand stays where it is, hot in slow memory or cold in fast, and only that. */
+static void test_placed_by_hand_stays(void **state)
+{
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct ember_hands hands = {};
+	struct proc p;
+
+	(void)state;
+	make_proc(&p, 1);
+	p.plan.hands = &hands;
+	add_region(&p, 0, COLD, 0);
+	add_region(&p, 1, COLD, 0);
+	add_region(&p, 2, HOT, 1);
+	add_region(&p, 3, HOT, 1);
+	assert_int_equal(ember_hands_note(&hands, 1 * REGION, 3 * REGION, 1), 0);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_BY_HAND], 1024);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 512);
+	for (uint32_t i = 0; i < plan.nr_regions; i++)
+		assert_false(ember_hands_hold(&hands, plan.regions[i].addr));
+	ember_hands_clear(&hands);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_BY_HAND], 0);
+	assert_int_equal(plan.nr_planned[EMBER_PROMOTE], 1024);
 	ember_regions_clear(&p.rs);
 }
 
@@ -1477,6 +1530,7 @@ int main(void)
 	    TEST(test_pool_in_the_middle),
 	    TEST(test_shared_pages_count_once),
 	    TEST(test_shared_pages_count_where_hottest),
+	    TEST(test_shared_pages_placed_by_one),
 	    TEST(test_strangers_share_nothing),
 	    TEST(test_shared_pages_cool_both_ways),
 	    TEST(test_nobody_can_choose_collisions),
@@ -1492,6 +1546,7 @@ int main(void)
 	    TEST(test_restricted_node_exchanges),
 	    TEST(test_restricted_middle_node),
 	    TEST(test_bound_areas_stay),
+	    TEST(test_placed_by_hand_stays),
 	    TEST(test_far_pages_displace_cold_ones),
 	    TEST(test_strangers_give_way),
 	    TEST(test_only_strangers_give_way),

@@ -45,6 +45,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p->global.isolated_cpus, EMBER_ISOLATED_LEAVE);
 	assert_int_equal(p->global.longest_wait_ns, 10000000);
 	assert_int_equal(p->global.copy_engine, EMBER_COPY_MEASURED);
+	assert_int_equal(p->global.placed_by_hand_ns, 300000000000);
 	assert_int_equal(p->nr_rules, 0);
 	assert_int_equal(p->nr_tiers, 0);
 	assert_int_equal(p->restricted_nodes, 0);
@@ -60,7 +61,8 @@ static void test_every_global_key(void **state)
 	    "\"cpu_budget\": \"0.5%\", \"fault_sampling\": 7, \"numa_balancing\": \"off\","
 	    "\"damon_stat\": \"leave\", \"shared_memory\": \"leave\","
 	    "\"isolated_cpus\": \"interrupt\", \"longest_wait\": \"2ms\","
-	    "\"copy_engine\": \"dma\"}}");
+	    "\"copy_engine\": \"dma\","
+	    "\"placed_by_hand\": \"90s\"}}");
 
 	(void)state;
 	assert_int_equal(p->global.period_ns, 250000000);
@@ -75,6 +77,7 @@ static void test_every_global_key(void **state)
 	assert_int_equal(p->global.isolated_cpus, EMBER_ISOLATED_INTERRUPT);
 	assert_int_equal(p->global.longest_wait_ns, 2000000);
 	assert_int_equal(p->global.copy_engine, EMBER_COPY_DMA);
+	assert_int_equal(p->global.placed_by_hand_ns, 90000000000);
 	ember_policy_free(p);
 }
 
@@ -243,6 +246,10 @@ static const struct {
     {G("\"isolated_cpus\": \"move\""), {"/global/isolated_cpus", "none of", "\"leave\""}},
     {G("\"longest_wait\": \"2s\""), {"/global/longest_wait", "out of range"}},
     {G("\"longest_wait\": \"0ms\""), {"/global/longest_wait", "out of range"}},
+    {G("\"placed_by_hand\": \"999ms\""), {"/global/placed_by_hand", "out of range", "0s or 1s"}},
+    {G("\"placed_by_hand\": \"1441min\""), {"/global/placed_by_hand", "out of range"}},
+    {G("\"placed_by_hand\": \"5\""), {"/global/placed_by_hand", "has no unit", "5min"}},
+    {G("\"placed_by_hand\": 0"), {"/global/placed_by_hand", "an integer, not a string"}},
     {G("\"shared_memory\": true"), {"/global/shared_memory"}},
     {G("\"shared_memory\": \"off\""), {"/global/shared_memory", "none of", "\"leave\""}},
     {G("\"numa_balancing\": \"on\""), {"/global/numa_balancing", "none of", "\"leave\""}},

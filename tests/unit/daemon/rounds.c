@@ -22,6 +22,8 @@ static struct {
 	unsigned int nr_scans;
 	unsigned int nr_events; /* that were taken */
 	struct ember_event event;
+	struct ember_hand_event hands[EMBER_MAX_EARLY_HANDS + 2];
+	unsigned int nr_hands;
 } kernel;
 
 /* engine.c itself is not linked: it needs the programs */
@@ -79,6 +81,14 @@ int ember_sampler_consume(struct ember_sampler *sampler, ember_event_handler han
 	return r;
 }
 
+void ember_hands_watch_consume(struct ember_hands_watch *watch, ember_hand_handler handler,
+			       void *userdata)
+{
+	for (unsigned int i = 0; i < kernel.nr_hands; i++)
+		handler(&kernel.hands[i], userdata);
+	kernel.nr_hands = 0;
+}
+
 /* ---- the engine ---- */
 
 static struct ember_engine engine;
@@ -134,6 +144,64 @@ static void test_who_is_gone_leaves_its_place_to_the_next(void **state)
 	assert_int_equal(engine.processes.nr, 1); /* /proc knows neither of the two */
 }
 
+static void place_by_hand(uint32_t tgid, uint64_t start_boottime_ns, uint64_t region)
+{
+	kernel.hands[kernel.nr_hands++] =
+	    (struct ember_hand_event){.time_ns = 1,
+				      .start_boottime_ns = start_boottime_ns,
+				      .tgid = tgid,
+				      .start = region * EMBER_REGION_BYTES,
+				      .end = (region + 1) * EMBER_REGION_BYTES};
+}
+
+static bool is_held(const struct ember_process *process, uint64_t region)
+{
+	return ember_hands_hold(&process->hands, region * EMBER_REGION_BYTES);
+}
+
+static void test_hands_of_a_followed_process(void **state)
+{
+	const struct ember_process *process = engine.processes.procs[0];
+
+	place_by_hand(process->id.tgid, 1, 10);
+	place_by_hand(process->id.tgid, 2, 20); /* another one had the number */
+	ember_follow_take_hands(&engine);
+	assert_true(is_held(process, 10));
+	assert_false(is_held(process, 20));
+}
+
+/* What a program places before it is large enough to be followed, as most do that place at all. */
+static void test_hands_before_a_process_is_followed(void **state)
+{
+	const struct ember_process *process;
+
+	place_by_hand(getpid() + 1, 1, 10);
+	ember_process_remove(&engine.processes, engine.processes.procs[0]);
+	place_by_hand(getppid(), 1, 30);
+	ember_follow_take_hands(&engine);
+	place_by_hand(getppid(), 1, 40); /* not taken yet */
+	place_by_hand(getppid(), 2, 50);
+	consider(&engine, getppid());
+	assert_int_equal(engine.processes.nr, 1);
+	process = engine.processes.procs[0];
+	assert_false(is_held(process, 10));
+	assert_true(is_held(process, 30));
+	assert_true(is_held(process, 40));
+	assert_false(is_held(process, 50));
+}
+
+static void test_early_hands_are_bounded(void **state)
+{
+	ember_process_remove(&engine.processes, engine.processes.procs[0]);
+	for (uint64_t i = 0; i < NR(kernel.hands); i++)
+		place_by_hand(getppid(), 1, 10 * i);
+	ember_follow_take_hands(&engine);
+	consider(&engine, getppid());
+	assert_false(is_held(engine.processes.procs[0], 10)); /* the oldest two gave way */
+	assert_true(is_held(engine.processes.procs[0], 20));
+	assert_true(is_held(engine.processes.procs[0], 10 * (NR(kernel.hands) - 1)));
+}
+
 /* Each of the two kinds: fault samples, and events that wait in a queue. */
 static void test_a_ring_that_never_empties(void **state)
 {
@@ -163,6 +231,10 @@ int main(void)
 		test_who_ends_every_scan_and_looks_alive_is_asked_once_a_round, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_who_is_gone_leaves_its_place_to_the_next, setup,
 					    teardown),
+	    cmocka_unit_test_setup_teardown(test_hands_of_a_followed_process, setup, teardown),
+	    cmocka_unit_test_setup_teardown(test_hands_before_a_process_is_followed, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(test_early_hands_are_bounded, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_ring_that_never_empties, setup, teardown),
 	};
 
