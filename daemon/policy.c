@@ -328,6 +328,14 @@ static int parse_u8(struct ctx *ctx, struct json_object *value, const struct key
 	return err;
 }
 
+static int parse_bool(struct ctx *ctx, struct json_object *value, const struct key *key, void *to)
+{
+	(void)ctx;
+	(void)key;
+	*(bool *)to = json_object_get_boolean(value);
+	return 0;
+}
+
 static int parse_version(struct ctx *ctx, struct json_object *value, const struct key *key,
 			 void *to)
 {
@@ -608,6 +616,8 @@ static const struct key global_keys[] = {
      offsetof(struct ember_policy_global, isolated_cpus), 0, 0, isolated_words, "\"leave\""},
     {"longest_wait", json_type_string, parse_duration,
      offsetof(struct ember_policy_global, longest_wait_ns), 1000000, 1000000000, NULL, "\"10ms\""},
+    {"split_huge_pages", json_type_boolean, parse_bool,
+     offsetof(struct ember_policy_global, split_huge_pages), 0, 0, NULL, "true"},
     {NULL, 0, NULL, 0, 0, 0, NULL, NULL},
 };
 
@@ -809,6 +819,7 @@ int ember_policy_parse(const struct ember_policy_file *files, size_t nr_files,
 	    .cpu_budget_bp = 200,
 	    .fault_sampling = 64,
 	    .longest_wait_ns = 10000000,
+	    .split_huge_pages = true,
 	    .numa_balancing = EMBER_BORROW_AUTO,
 	    .damon_stat = EMBER_BORROW_AUTO,
 	};

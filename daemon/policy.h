@@ -49,6 +49,7 @@ struct ember_policy_global {
 	uint32_t shared_memory;         /* enum ember_shared */
 	uint32_t isolated_cpus;         /* enum ember_isolated */
 	uint64_t longest_wait_ns;       /* of a page fault, because of the module */
+	bool split_huge_pages;          /* that pools and restricted nodes cannot take whole */
 };
 
 struct ember_rule {

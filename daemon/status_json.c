@@ -442,6 +442,8 @@ int ember_status_json(const struct ember_status *s, const struct ember_status_vi
 			      VARIANT("processes", p.procs), VARIANT("plan", p.plan),
 			      UNSIGNED("moves_submitted", s->account.nr_moves_submitted),
 			      UNSIGNED("moves_done", s->account.nr_moves_done),
+			      UNSIGNED("split_pages", s->nr_split),
+			      UNSIGNED("unsplit_pages", s->nr_unsplit),
 			      VARIANT("moves", p.books), VARIANT("cost", p.cost),
 			      VARIANT("numa_balancing", p.numab), VARIANT("damon_stat", p.damon));
 }

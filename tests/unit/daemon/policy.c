@@ -44,6 +44,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p->global.shared_memory, EMBER_SHARED_MOVE);
 	assert_int_equal(p->global.isolated_cpus, EMBER_ISOLATED_LEAVE);
 	assert_int_equal(p->global.longest_wait_ns, 10000000);
+	assert_true(p->global.split_huge_pages);
 	assert_int_equal(p->nr_rules, 0);
 	assert_int_equal(p->nr_tiers, 0);
 	assert_int_equal(p->restricted_nodes, 0);
@@ -58,7 +59,8 @@ static void test_every_global_key(void **state)
 	    "\"period\": \"250ms\", \"bandwidth\": \"1.5GB/s\", \"reserve\": \"64MiB\","
 	    "\"cpu_budget\": \"0.5%\", \"fault_sampling\": 7, \"numa_balancing\": \"off\","
 	    "\"damon_stat\": \"leave\", \"shared_memory\": \"leave\","
-	    "\"isolated_cpus\": \"interrupt\", \"longest_wait\": \"2ms\"}}");
+	    "\"isolated_cpus\": \"interrupt\", \"longest_wait\": \"2ms\","
+	    "\"split_huge_pages\": false}}");
 
 	(void)state;
 	assert_int_equal(p->global.period_ns, 250000000);
@@ -72,6 +74,7 @@ static void test_every_global_key(void **state)
 	assert_int_equal(p->global.shared_memory, EMBER_SHARED_LEAVE);
 	assert_int_equal(p->global.isolated_cpus, EMBER_ISOLATED_INTERRUPT);
 	assert_int_equal(p->global.longest_wait_ns, 2000000);
+	assert_false(p->global.split_huge_pages);
 	ember_policy_free(p);
 }
 
@@ -239,6 +242,8 @@ static const struct {
     {G("\"isolated_cpus\": \"move\""), {"/global/isolated_cpus", "none of", "\"leave\""}},
     {G("\"longest_wait\": \"2s\""), {"/global/longest_wait", "out of range"}},
     {G("\"longest_wait\": \"0ms\""), {"/global/longest_wait", "out of range"}},
+    {G("\"split_huge_pages\": \"no\""), {"/global/split_huge_pages", "true or false"}},
+    {G("\"split_huge_pages\": 0"), {"/global/split_huge_pages", "true or false"}},
     {G("\"shared_memory\": true"), {"/global/shared_memory"}},
     {G("\"shared_memory\": \"off\""), {"/global/shared_memory", "none of", "\"leave\""}},
     {G("\"numa_balancing\": \"on\""), {"/global/numa_balancing", "none of", "\"leave\""}},
