@@ -43,7 +43,6 @@ struct item {
 	uint8_t mover;
 	uint8_t why;
 	bool is_base;  /* see ember_move */
-	bool split;    /* the same */
 	uint8_t order; /* tiers: which exchange goes first */
 };
 
@@ -733,7 +732,6 @@ static int add_alike(struct exchange_ctx *x, const struct picker *p, uint32_t pr
 		while (!by_mover[m][first])
 			first++;
 		item.is_base = is_within(by_mover[m], free_choice);
-		item.split = x->w->survey.classes[span->class].by_split >> dest & 1;
 		item.direction = p->direction;
 		item.why = why(x, p->direction, sideways);
 		item.order = p->direction == EMBER_DEMOTE ? UINT8_MAX - x->tier : x->tier;
@@ -1096,8 +1094,6 @@ static int by_order(const void *va, const void *vb)
 		return (int)a->mover - b->mover;
 	if (a->is_base != b->is_base)
 		return (int)a->is_base - b->is_base;
-	if (a->split != b->split)
-		return (int)a->split - b->split;
 	if (a->region.addr != b->region.addr)
 		return a->region.addr < b->region.addr ? -1 : 1;
 	return 0;
@@ -1123,8 +1119,19 @@ static bool joins(const struct ember_plan *plan, const struct item *item,
 	move = &plan->moves[plan->nr_moves - 1];
 	return move->proc == item->proc && move->dest == item->dest &&
 	       move->direction == item->direction && move->mover == item->mover &&
-	       move->is_base == item->is_base && move->split == item->split &&
-	       move->why == item->why && has_place_for(move, item, limits);
+	       move->is_base == item->is_base && move->why == item->why &&
+	       has_place_for(move, item, limits);
+}
+
+/*
+ * Base pages, too: some of them may belong to a large folio that no scan has seen yet, or that
+ * khugepaged has made of them since.
+ */
+static bool may_split(const struct ember_plan *plan, const struct ember_plan_limits *limits,
+		      const struct item *item)
+{
+	return limits->split_huge && item->mover == EMBER_MOVER_MODULE &&
+	       plan->work->survey.module_only >> item->dest & 1;
 }
 
 static int start_move(struct ember_plan *plan, const struct ember_topology *topo,
@@ -1145,7 +1152,7 @@ static int start_move(struct ember_plan *plan, const struct ember_topology *topo
 	    .direction = item->direction,
 	    .mover = item->mover,
 	    .is_base = item->is_base,
-	    .split = item->split,
+	    .split = may_split(plan, limits, item),
 	    .isolated_too = limits->isolated_too,
 	    .longest_wait_ns = limits->longest_wait_ns,
 	    .why = item->why,

@@ -145,7 +145,7 @@ struct ember_move {
 	uint8_t mover;
 	uint8_t why;
 	bool restricted; /* so is the destination: its mover is the module */
-	bool split;      /* large folios, which only base pages of can go there */
+	bool split;      /* large folios, which cannot go there whole */
 };
 
 struct ember_plan {

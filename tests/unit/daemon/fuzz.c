@@ -320,7 +320,8 @@ static void check_mover(const struct world *w, const struct ember_move *m,
 	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
 	must(m->to_pool == to_pool);
 	must(!(to_pool || m->restricted) || plain || splittable(w, m, r));
-	must(m->split == ((to_pool || m->restricted) && !plain));
+	must(m->split == (w->limits.split_huge && (to_pool || m->restricted) &&
+			  m->mover == EMBER_MOVER_MODULE));
 	if (to_pool || from_pool || m->restricted)
 		must(m->mover ==
 		     (test_bit(shared, page) ? EMBER_MOVER_MODULE_SHARED : EMBER_MOVER_MODULE));
