@@ -112,8 +112,8 @@ struct ember_plan_limits {
 	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
 	uint32_t longest_wait_ns;                    /* of every move */
 	bool isolated_too;
-	bool leave_shared;                         /* never move what several processes map */
-	bool split_huge; /* what only the module can place is split first, if it is huge */
+	bool leave_shared; /* never move what several processes map */
+	bool split_huge;   /* what only the module can place is split first, if it is huge */
 	const struct ember_mover_cost *mover_cost; /* NULL: nothing is known */
 	void (*alive)(void *userdata); /* called before each pass over all regions; may be NULL */
 	void *userdata;

@@ -156,10 +156,9 @@ static int split_region(int pidfd, const struct ember_move_region *region,
 	ember_split_choose(region, large, chosen);
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = chosen[w]; bits; bits &= bits - 1)
-			pages[nr++] =
-			    (struct iovec){(void *)(region->addr +
-						    (w * 64 + __builtin_ctzll(bits)) * PAGE_BYTES),
-					   PAGE_BYTES};
+			pages[nr++] = (struct iovec){
+			    (void *)(region->addr + (w * 64 + __builtin_ctzll(bits)) * PAGE_BYTES),
+			    PAGE_BYTES};
 	return cold(pidfd, pages, nr);
 }
 

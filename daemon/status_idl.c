@@ -111,8 +111,8 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     INT(moves_submitted), INT(moves_done),
     COMMENT("Of huge pages that a pool or restricted node was to have: moved once they were split"),
     INT(split_pages), COMMENT("The same: would not be split"), INT(unsplit_pages),
-    ARRAY(moves, Moves), TYPE(cost, Cost),
-    TYPE(numa_balancing, NumaBalancing), TYPE(damon_stat, DamonStat));
+    ARRAY(moves, Moves), TYPE(cost, Cost), TYPE(numa_balancing, NumaBalancing),
+    TYPE(damon_stat, DamonStat));
 
 /* clang-format on */
 

@@ -428,22 +428,21 @@ int ember_status_json(const struct ember_status *s, const struct ember_status_vi
 
 	if (r < 0)
 		return r;
-	return sd_json_buildo(ret, STRING("version", EMBER_VERSION),
-			      UNSIGNED("time_ns", s->time_ns),
-			      UNSIGNED("uptime_ns", since(s, s->started_ns)),
-			      BOOLEAN("observe_only", s->observe_only), VARIANT("policy", p.policy),
-			      VARIANT("tiers", p.tiers), VARIANT("nodes", p.nodes),
-			      UNSIGNED("ignored_nodes", s->topology.nr_ignored_nodes),
-			      UNSIGNED("processes_followed", s->nr_procs),
-			      UNSIGNED("processes_not_shown",
-				       s->nr_procs > p.nr_shown ? s->nr_procs - p.nr_shown : 0),
-			      SD_JSON_BUILD_PAIR_CONDITION(!!p.tgids, "followed_pids",
-							   SD_JSON_BUILD_VARIANT(p.tgids)),
-			      VARIANT("processes", p.procs), VARIANT("plan", p.plan),
-			      UNSIGNED("moves_submitted", s->account.nr_moves_submitted),
-			      UNSIGNED("moves_done", s->account.nr_moves_done),
-			      UNSIGNED("split_pages", s->nr_split),
-			      UNSIGNED("unsplit_pages", s->nr_unsplit),
-			      VARIANT("moves", p.books), VARIANT("cost", p.cost),
-			      VARIANT("numa_balancing", p.numab), VARIANT("damon_stat", p.damon));
+	return sd_json_buildo(
+	    ret, STRING("version", EMBER_VERSION), UNSIGNED("time_ns", s->time_ns),
+	    UNSIGNED("uptime_ns", since(s, s->started_ns)),
+	    BOOLEAN("observe_only", s->observe_only), VARIANT("policy", p.policy),
+	    VARIANT("tiers", p.tiers), VARIANT("nodes", p.nodes),
+	    UNSIGNED("ignored_nodes", s->topology.nr_ignored_nodes),
+	    UNSIGNED("processes_followed", s->nr_procs),
+	    UNSIGNED("processes_not_shown",
+		     s->nr_procs > p.nr_shown ? s->nr_procs - p.nr_shown : 0),
+	    SD_JSON_BUILD_PAIR_CONDITION(!!p.tgids, "followed_pids",
+					 SD_JSON_BUILD_VARIANT(p.tgids)),
+	    VARIANT("processes", p.procs), VARIANT("plan", p.plan),
+	    UNSIGNED("moves_submitted", s->account.nr_moves_submitted),
+	    UNSIGNED("moves_done", s->account.nr_moves_done), UNSIGNED("split_pages", s->nr_split),
+	    UNSIGNED("unsplit_pages", s->nr_unsplit), VARIANT("moves", p.books),
+	    VARIANT("cost", p.cost), VARIANT("numa_balancing", p.numab),
+	    VARIANT("damon_stat", p.damon));
 }

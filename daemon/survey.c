@@ -215,7 +215,14 @@ enum ember_why_not ember_survey_left_out(const struct ember_survey *s, uint32_t 
 	return EMBER_WHY_NOT_SHARED_ELSEWHERE;
 }
 
-static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, uint8_t class,
+/* Nobody puts a split page together again but khugepaged, if at all: so only what is known. */
+static bool is_new(const struct ember_survey *s, uint8_t class, const struct ember_region *r)
+{
+	return s->classes[class].by_split ? r->info < EMBER_SURVEY_KNOWN : !r->info;
+}
+
+static enum ember_why_not region_why_not(const struct ember_survey *s,
+					 const struct ember_plan_proc *proc, uint8_t class,
 					 const struct ember_region *r)
 {
 	if (proc->frozen)
@@ -228,7 +235,7 @@ static enum ember_why_not region_why_not(const struct ember_plan_proc *proc, uin
 		return EMBER_WHY_NOT_BOUND;
 	if (r->nr_inflight)
 		return EMBER_WHY_NOT_IN_FLIGHT;
-	if (!r->info)
+	if (is_new(s, class, r))
 		return EMBER_WHY_NOT_NEW;
 	return EMBER_NR_WHY_NOT;
 }
@@ -361,7 +368,7 @@ static int add_region(struct ember_survey *s, struct ember_plan *plan,
 	span->base = (huge ? EMBER_RANK_BASE_HUGE : EMBER_RANK_BASE) + s->bias;
 	span->size = huge ? EMBER_PAGE_HUGE : EMBER_PAGE_BASE;
 	span->class = class_of(s, &procs[proc], r);
-	span->why_not = region_why_not(&procs[proc], span->class, r);
+	span->why_not = region_why_not(s, &procs[proc], span->class, r);
 	why_left_out = ember_survey_left_out(s, proc, procs[proc].owner, r, left_out);
 	for (uint16_t mems = ember_region_mems(r); mems && !err; mems &= mems - 1)
 		err = add_part(s, plan, topo, __builtin_ctz(mems), r, span, left_out, why_left_out);

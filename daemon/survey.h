@@ -35,7 +35,8 @@ enum ember_way {
 struct ember_class {
 	uint16_t allowed;  /* bit i: memory i */
 	uint16_t withheld; /* would be allowed, but only the module can place pages there */
-	uint16_t by_split; /* of those allowed: huge pages come up to them in pieces, or not at all */
+	uint16_t
+	    by_split; /* of those allowed: huge pages come up to them in pieces, or not at all */
 	uint8_t home;
 };
 
@@ -69,7 +70,7 @@ struct ember_survey {
 	struct ember_region_span *spans; /* of all processes, one after the other */
 	size_t nr_spans;
 	size_t nr_spans_alloc;
-	uint16_t module_only; /* pools and restricted nodes */
+	uint16_t module_only;             /* pools and restricted nodes */
 	uint8_t class_now[EMBER_NR_WAYS]; /* of the process under way */
 	struct ember_shared_seen *shared; /* hash: regions that shared pages are counted with */
 	uint64_t seed;                    /* of that hash */

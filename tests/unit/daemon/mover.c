@@ -219,7 +219,8 @@ static void test_each_job_comes_back_once(void **state)
 	break_every = 0;
 	run_jobs(fates);
 	assert_int_equal(fates[EMBER_FATE_UNKNOWN], 0);
-	/* half of the second answers say that a page is large still, and none is asked for thrice */
+	/* half of the second answers say that a page is large still, and none is asked for thrice
+	 */
 	assert_int_equal(fates[EMBER_FATE_LARGE], 0);
 	assert_int_equal(fates[EMBER_FATE_UNSPLIT], nr_unsplit);
 	print_message("%lu split, %lu would not\n", nr_split, nr_unsplit);

@@ -481,7 +481,8 @@ static void plan_split(uint8_t kind, uint8_t order, bool shared, uint64_t pool_f
 	ember_regions_clear(&p.rs);
 }
 
-/* In pieces they may come where whole ones cannot: exclusive and anonymous, with all their pages. */
+/* In pieces they may come where whole ones cannot: exclusive and anonymous, with all their pages.
+ */
 static void test_huge_pages_are_split_for_pools(void **state)
 {
 	static const struct {
@@ -540,7 +541,31 @@ static void test_room_and_budget_before_a_split(void **state)
 	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_BACKOFF], 512);
 }
 
-/* Against base pages a huge one counts by its density; of these, too, some may be in large folios. */
+/* A split is for long: not for what is little known. */
+static void test_known_before_a_split(void **state)
+{
+	struct ember_topology t = pool_and_node(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec huge = make_record(0);
+	struct proc p;
+
+	(void)state;
+	limits.split_huge = true;
+	make_proc(&p, 1);
+	huge.order_class = EMBER_ORDER_PMD;
+	add_record(&p, &huge, EMBER_LEVELS - 1)->info = EMBER_SURVEY_KNOWN - 1;
+	add_region(&p, 1, HOT, 0)->info = 1;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, POOL, EMBER_PROMOTE), 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_NEW], 512);
+	p.rs.regions[0].info = EMBER_SURVEY_KNOWN;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, POOL, EMBER_PROMOTE), 1024);
+	ember_regions_clear(&p.rs);
+}
+
+/* Against base pages a huge one counts by its density; of these, too, some may be in large folios.
+ */
 static void test_splits_count_by_density(void **state)
 {
 	struct ember_topology t = pool_and_node(2);
@@ -1617,6 +1642,7 @@ int main(void)
 	    TEST(test_pool_takes_what_the_module_moves),
 	    TEST(test_huge_pages_are_split_for_pools),
 	    TEST(test_room_and_budget_before_a_split),
+	    TEST(test_known_before_a_split),
 	    TEST(test_splits_count_by_density),
 	    TEST(test_no_split_where_whole_will_do),
 	    TEST(test_no_split_to_come_nearer),

@@ -22,9 +22,10 @@ static struct ember_fate_run *copy(const struct ember_fate_run *runs, size_t nr)
 /* Joined page by page, whatever the run lengths of the two answers are. */
 static void answers_are_joined(void **state)
 {
-	static const struct ember_fate_run first[] = {{MOVED, 3}, {LARGE, 6}, {BUSY, 2}, {MOVED, 1}};
-	static const struct ember_fate_run second[] = {{ALREADY, 2}, {EMBER_FATE_GONE, 1}, {MOVED, 3},
-						       {LARGE, 2},   {BUSY, 1},		 {MOVED, 1}};
+	static const struct ember_fate_run first[] = {
+	    {MOVED, 3}, {LARGE, 6}, {BUSY, 2}, {MOVED, 1}};
+	static const struct ember_fate_run second[] = {
+	    {ALREADY, 2}, {EMBER_FATE_GONE, 1}, {MOVED, 3}, {LARGE, 2}, {BUSY, 1}, {MOVED, 1}};
 	static const struct ember_fate_run want[] = {{MOVED, 6}, {UNSPLIT, 2}, {BUSY, 1},
 						     {MOVED, 1}, {BUSY, 1},    {MOVED, 1}};
 	struct ember_job job = {.move = {.nr_pages = 12, .split = true}};
@@ -69,7 +70,8 @@ static void a_lost_answer_takes_nothing_back(void **state)
 static void due_once_and_where_it_was_planned(void **state)
 {
 	struct ember_fate_run large[] = {{BUSY, 1}, {LARGE, 1}}, none[] = {{MOVED, 2}};
-	struct ember_job job = {.move = {.nr_pages = 2, .split = true}, .runs = large, .nr_runs = 2};
+	struct ember_job job = {
+	    .move = {.nr_pages = 2, .split = true}, .runs = large, .nr_runs = 2};
 
 	(void)state;
 	assert_true(ember_split_is_due(&job));
