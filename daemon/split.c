@@ -34,7 +34,7 @@
 /* Run lengths as one outcome for each of @nr pages; what they do not cover is unknown. */
 static uint8_t *unfold(const struct ember_fate_run *runs, size_t nr_runs, uint32_t nr)
 {
-	uint8_t *fates = malloc(nr ? nr : 1);
+	uint8_t *fates = calloc(nr ? nr : 1, sizeof(*fates));
 	uint32_t page = 0;
 
 	if (!fates)
@@ -152,6 +152,7 @@ static int split_region(int pidfd, const struct ember_move_region *region,
 	struct iovec pages[GROUPS];
 	uint64_t chosen[EMBER_PLANE_WORDS];
 	unsigned int nr = 0;
+	int r;
 
 	ember_split_choose(region, large, chosen);
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
@@ -159,7 +160,16 @@ static int split_region(int pidfd, const struct ember_move_region *region,
 			pages[nr++] = (struct iovec){
 			    (void *)(region->addr + (w * 64 + __builtin_ctzll(bits)) * PAGE_BYTES),
 			    PAGE_BYTES};
-	return cold(pidfd, pages, nr);
+	r = cold(pidfd, pages, nr);
+	/*
+	 * The last of them now waits in a batch of this CPU for its place on a list, and the module
+	 * would have the batches of all CPUs emptied with the mmap_lock held. For pages that are
+	 * there this call does nothing but empty those of this CPU, at its end.
+	 */
+	if (r == 0 && nr)
+		(void)syscall(SYS_process_madvise, pidfd, pages + nr - 1, (size_t)1, MADV_WILLNEED,
+			      0U);
+	return r;
 }
 
 /* Pages of @region whose outcome is "large", and on to the outcomes of the next region. */

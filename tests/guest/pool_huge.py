@@ -156,7 +156,10 @@ def huge_pages_of_2m():
         expect_hot_comes(keeper, 2 * MIB)
         held_page_is_named(keeper)
         whole = huge_bytes(keeper.pid, ADDRESS, SIZE)
-        expect(f"what is cold stays whole: {whole // MIB} of {(SIZE - HOT) // MIB} MiB", whole >= 0.8 * (SIZE - HOT))
+        expect(f"what is cold stays whole: {whole // MIB} of {(SIZE - HOT) // MIB} MiB", whole >= 0.5 * (SIZE - HOT))
+        waits = {name: f"{emberd.status()['cost'][name] / 1e6:.1f} ms" for name in ("longest_lock_ns",
+                                                                                   "longest_unmapped_ns")}
+        print(f"waits: {waits}")
         books_agree(before)
         expect_sound(keeper)  # touches all of it
 
