@@ -206,31 +206,6 @@ def ember_places():
         intrude()
 
 
-def ember_places_huge_pages():
-    """In pieces; where the policy forbids that, none."""
-    options = ["--size", SIZE, "--hot", HOT, "--hot-offset", SIZE - HOT, "--layout", "contiguous", "--pages", "huge"]
-
-    def share():
-        return emberd.share_on(FAST, program.pid, emberd.HOTSET_ADDRESS + SIZE - HOT, HOT)
-
-    def left_alone():
-        plan = emberd.status_now()["plan"]
-        nr = sum(r["pages"] for r in plan["why_not"] if r["word"] == "module-only")
-        return nr * PAGE_BYTES >= HOT, f"{nr} pages"
-
-    forbidden = {**RULES, "global": {**RULES["global"], "split_huge_pages": False}}
-    emberd.set_policy(restricted_nodes=[FAST], **forbidden)
-    emberd.reload()
-    with emberd.hotset(*options) as program:
-        emberd.expect_soon("huge pages that may not be split are left alone", left_alone)
-        emberd.expect(f"none of them comes: {share():.3f} of the hot ones", share() == 0)
-        emberd.set_policy(restricted_nodes=[FAST], **RULES)
-        emberd.reload()
-        emberd.expect_soon("those that may come", lambda: (share() >= 0.9, f"{share():.3f} of the hot pages"), 120)
-        emberd.expect(f"in pieces: {emberd.status_now()['split_pages']} pages",
-                      emberd.status_now()["split_pages"] * PAGE_BYTES >= 0.9 * HOT)
-
-
 def intrude():
     with emberd.child([sys.executable, "-c", INTRUDER, str(BY_HAND), str(FAST)], "settled",
                       stdin=subprocess.PIPE) as intruder:
@@ -258,7 +233,6 @@ def main():
         follow_the_recipe()
         nothing_leaks()
         ember_places()
-        ember_places_huge_pages()
         block_in_another_zone()
     return emberd.exit_status()
 
