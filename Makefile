@@ -156,7 +156,7 @@ $(OBJ)/tests/guest/% $(OBJ)/tests/workload/%: LDLIBS = $(call pkg_libs,$(GUEST_P
 
 # The daemon's own mover, run by tests.
 MOVEPAGES_TESTS := move_pages_floor migrate_races migrate_kinds
-$(MOVEPAGES_TESTS:%=$(OBJ)/tests/guest/%): $(OBJ)/daemon/movepages.o $(OBJ)/daemon/topology.o
+$(MOVEPAGES_TESTS:%=$(OBJ)/tests/guest/%): $(OBJ)/daemon/movepages.o $(OBJ)/daemon/proc_id.o $(OBJ)/daemon/topology.o
 $(OBJ)/tests/guest/%: $(OBJ)/tests/guest/%.o $(LIB_TEST_SRC:%.c=$(OBJ)/%.o) $(if $(BPF_SRC),$(OBJ)/daemon/sample.o)
 	$(call msg,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@

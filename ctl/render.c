@@ -415,6 +415,17 @@ static void print_moves(const struct render *r, sd_json_variant *s)
 	}
 }
 
+/* Only pools and restricted nodes call for it. */
+static void print_splits(const struct render *r, sd_json_variant *s)
+{
+	uint64_t split = num(s, "split_pages"), unsplit = num(s, "unsplit_pages");
+
+	if (!split && !unsplit)
+		return;
+	fprintf(r->out, "huge pages: %s moved in pieces", bytes(split * PAGE_BYTES).s);
+	fprintf(r->out, ", %s would not be split\n", bytes(unsplit * PAGE_BYTES).s);
+}
+
 static void print_plan(const struct render *r, sd_json_variant *s)
 {
 	sd_json_variant *plan = get(s, "plan");
@@ -611,6 +622,7 @@ int render_status(sd_json_variant *status, const struct render_options *options,
 	print_memories(&r, status);
 	print_processes(&r, status);
 	print_moves(&r, status);
+	print_splits(&r, status);
 	print_plan(&r, status);
 	print_cost(&r, status);
 	print_copies(&r, status);

@@ -89,6 +89,7 @@ static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, 
 		break;
 	case EMBER_FATE_BUSY:
 	case EMBER_FATE_WRITEBACK:
+	case EMBER_FATE_UNSPLIT:
 	case EMBER_FATE_FAILED:
 		ember_cooldown_refused(cd, &move->id, addr, EMBER_REFUSED_BUSY, now_ns);
 		break;

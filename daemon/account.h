@@ -30,6 +30,7 @@
 	X(SHARED, "shared", "mapped by several processes")                                         \
 	X(KIND, "kind", "a kind of page this mover does not move")                                 \
 	X(LARGE, "large-folio", "part of a huge page, which the module leaves whole")              \
+	X(UNSPLIT, "unsplit", "of a huge page that would not be split: in use, pinned or locked")  \
 	X(NO_MEMORY, "no-memory", "no free page on that node")                                     \
 	X(DENIED, "denied", "not permitted (cpuset, policy, capability)")                          \
 	X(ISOLATED, "isolated", "its process runs on isolated CPUs")                               \

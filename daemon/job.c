@@ -7,6 +7,7 @@ struct ember_job *ember_job_free(struct ember_job *job)
 {
 	if (job) {
 		free(job->runs);
+		free(job->first_runs);
 		free(job);
 	}
 	return NULL;

@@ -20,7 +20,13 @@ struct ember_job {
 	uint64_t time_ns;         /* that the mover spent on it */
 	uint64_t longest_lock_ns; /* by the module, as in ember_genl_result */
 	uint64_t longest_unmapped_ns;
-	uint64_t request;                   /* its id while the module has it */
+	uint64_t request; /* its id while the module has it */
+	/* of a move that splits: split.h */
+	struct ember_fate_run *first_runs; /* the module's first answer, while it has the second */
+	size_t nr_first_runs;
+	uint64_t split_ns;
+	uint32_t nr_split; /* 4 KiB pages of huge pages that were split, and moved */
+	uint32_t nr_unsplit;
 	struct ember_move_region regions[]; /* ascending by address */
 };
 

@@ -118,6 +118,7 @@ static void set_limits(struct ember_engine *e, struct ember_plan_limits *limits)
 	    .by_dma = e->policy->global.copy_engine == EMBER_COPY_DMA && e->status.copies_known &&
 		      e->status.copies.channels,
 	    .leave_shared = e->policy->global.shared_memory == EMBER_SHARED_LEAVE,
+	    .split_huge = e->policy->global.split_huge_pages,
 	    .seed = e->config.seed,
 	    .alive = alive,
 	    .userdata = e};
@@ -195,7 +196,7 @@ static void learn_rate(struct ember_engine *e, const struct ember_job *job, uint
 	/* Small requests measure the overhead of one request, not the rate. */
 	if (!job->time_ns || bytes < 64 * PAGE_BYTES)
 		return;
-	now = bytes * NSEC_PER_SEC / job->time_ns;
+	now = bytes * NSEC_PER_SEC / (job->time_ns + job->split_ns);
 	*rate = *rate ? (7 * *rate + now) / 8 : now;
 }
 
@@ -240,6 +241,8 @@ void ember_move_account(struct ember_engine *e)
 		ember_quota_refund(&e->quota[job->move.direction], asked - moved);
 		*inflight -= asked < *inflight ? asked : *inflight;
 		note_waits(e, job);
+		e->status.nr_split += job->nr_split;
+		e->status.nr_unsplit += job->nr_unsplit;
 		learn_rate(e, job, moved);
 		learn_cost(e, job, moved / PAGE_BYTES);
 		if (ember_mover_is_module(job->move.mover))

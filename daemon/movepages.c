@@ -4,20 +4,18 @@
  * any error of a page, ends the batch at once; when pages fail to migrate the call returns their
  * number and leaves the rest of the list untried with their status unwritten. So: only pages that
  * are elsewhere are listed (asked by the query form first), status is prefilled, and what was left
- * untried is tried again in another call.
+ * untried is tried again in another call. The call takes a bare number: see proc_id.h.
  */
 #include "movepages.h"
 
 #include <errno.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #include "topology.h"
-#include "util/cleanup.h"
 
 /* linux/mempolicy.h */
 #define MPOL_MF_MOVE (1 << 1)     /* only pages that no other process maps */
@@ -227,39 +225,6 @@ static void append(const struct ember_move_region *region,
 	}
 }
 
-/*
- * The call takes a bare number. Start times count in clock ticks in procfs, so a number that was
- * given to another process within the same tick would pass; it takes 4 million forks to do that.
- *
- * exec goes unnoticed: procfs does not show self_exec_id, and what it shows of an image (exe,
- * startcode) is the same when a program executes itself. What can happen is harmless: addresses of
- * the old image that the new one uses too are moved to the node asked for, within the same process,
- * cpuset and rights; the books count them as moved, and the exec event has dropped the regions
- * already.
- */
-static bool same_process(const struct ember_proc_id *id)
-{
-	char path[64], text[1024];
-	_cleanup_fclose_ FILE *f = NULL;
-	unsigned long long ticks = 0;
-	const char *p;
-	size_t n;
-
-	snprintf(path, sizeof(path), "/proc/%u/stat", id->tgid);
-	f = fopen(path, "re");
-	if (!f)
-		return false;
-	n = fread(text, 1, sizeof(text) - 1, f);
-	text[n] = 0;
-	p = strrchr(text, ')');
-	for (int field = 2; p && field < 22; field++) {
-		p = strchr(p + 1, ' ');
-	}
-	if (!p || sscanf(p, " %llu", &ticks) != 1)
-		return false;
-	return ticks == id->start_boottime_ns / (1000000000ULL / sysconf(_SC_CLK_TCK));
-}
-
 int ember_movepages_run(const struct ember_move *move, const struct ember_move_region *regions,
 			uint64_t floor_bytes, struct ember_fate_run **ret_runs, size_t *ret_nr_runs)
 {
@@ -270,7 +235,7 @@ int ember_movepages_run(const struct ember_move *move, const struct ember_move_r
 	if (!runs)
 		return -ENOMEM;
 	for (uint32_t i = 0; i < move->nr_regions; i++) {
-		if (same_process(&move->id))
+		if (ember_proc_id_is_alive(&move->id))
 			move_region(move, &regions[i], floor_bytes, fate);
 		else
 			fill(&regions[i], fate, EMBER_FATE_GONE);

@@ -14,6 +14,7 @@
 
 #include "log.h"
 #include "movepages.h"
+#include "split.h"
 #include "util/cleanup.h"
 
 /* How often a waiting mover looks whether it shall stop. */
@@ -28,6 +29,7 @@ struct lane {
 	bool started;
 	struct ember_genl *genl;
 	struct ember_job_list queue; /* under movers->lock */
+	struct ember_job_list again; /* go to the module once more. Only of this thread. */
 	uint64_t nr_submitted;       /* under movers->lock */
 	uint64_t nr_done;            /* under movers->lock */
 	/* Sent to the module, result outstanding. Only of this thread. */
@@ -59,6 +61,8 @@ static void finish(struct lane *lane, struct ember_job *job)
 	struct ember_movers *movers = lane->movers;
 	uint64_t one = 1;
 
+	if (job->first_runs)
+		ember_split_settle(job);
 	pthread_mutex_lock(&movers->lock);
 	lane->nr_done++;
 	ember_job_push(&movers->done, job);
@@ -95,6 +99,31 @@ static enum ember_fate fate_of_refusal(int error)
 	}
 }
 
+static bool stopping(struct ember_movers *movers)
+{
+	bool stop;
+
+	pthread_mutex_lock(&movers->lock);
+	stop = movers->stop;
+	pthread_mutex_unlock(&movers->lock);
+	return stop;
+}
+
+static uint64_t longer(uint64_t a, uint64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* The module has left huge pages as they are that are wanted in pieces: once more, then? */
+static bool split_first(struct lane *lane, struct ember_job *job)
+{
+	uint64_t start = now_ns();
+	bool again = ember_split_is_due(job) && !stopping(lane->movers) && ember_split_run(job);
+
+	job->split_ns += now_ns() - start;
+	return again;
+}
+
 static void collect(struct lane *lane, struct ember_genl_result *result)
 {
 	for (unsigned int i = 0; i < lane->nr_sent; i++) {
@@ -105,11 +134,14 @@ static void collect(struct lane *lane, struct ember_genl_result *result)
 		lane->sent[i] = lane->sent[--lane->nr_sent];
 		job->runs = TAKE_PTR(result->runs);
 		job->nr_runs = result->nr_runs;
-		job->time_ns = result->time_ns;
-		job->longest_lock_ns = result->longest_lock_ns;
-		job->longest_unmapped_ns = result->longest_unmapped_ns;
+		job->time_ns += result->time_ns;
+		job->longest_lock_ns = longer(job->longest_lock_ns, result->longest_lock_ns);
+		job->longest_unmapped_ns =
+		    longer(job->longest_unmapped_ns, result->longest_unmapped_ns);
 		if (result->status < 0 && !job->nr_runs)
 			finish_with(lane, job, fate_of_refusal(result->status));
+		else if (split_first(lane, job))
+			ember_job_push(&lane->again, job);
 		else
 			finish(lane, job);
 		break;
@@ -147,16 +179,6 @@ static void wait_for_result(struct lane *lane)
 		collect(lane, &result);
 	else if (r != -EAGAIN)
 		lose_touch(lane, r);
-}
-
-static bool stopping(struct ember_movers *movers)
-{
-	bool stop;
-
-	pthread_mutex_lock(&movers->lock);
-	stop = movers->stop;
-	pthread_mutex_unlock(&movers->lock);
-	return stop;
 }
 
 static void send_to_module(struct lane *lane, struct ember_job *job)
@@ -214,10 +236,14 @@ static bool next_job(struct lane *lane, struct ember_job **ret)
 
 	pthread_mutex_lock(&movers->lock);
 	/* With results outstanding the caller waits for those instead. */
-	while (!movers->stop && !ready(lane) && !lane->nr_sent)
+	while (!movers->stop && !ready(lane) && !lane->again.nr && !lane->nr_sent)
 		pthread_cond_wait(&movers->changed, &movers->lock);
 	stop = movers->stop;
-	*ret = !stop && ready(lane) ? ember_job_pop(&lane->queue) : NULL;
+	*ret = NULL;
+	if (!stop && lane->again.nr)
+		*ret = ember_job_pop(&lane->again);
+	else if (!stop && ready(lane))
+		*ret = ember_job_pop(&lane->queue);
 	pthread_mutex_unlock(&movers->lock);
 	return !stop;
 }
@@ -303,6 +329,8 @@ static void stop_lane(struct lane *lane)
 	if (lane->started)
 		pthread_join(lane->thread, NULL);
 	ember_genl_close(lane->genl); /* cancels what the module has of it */
+	while ((job = ember_job_pop(&lane->again)))
+		ember_job_free(job);
 	while ((job = ember_job_pop(&lane->queue)))
 		ember_job_free(job);
 }

@@ -200,20 +200,35 @@ static void prepare_rooms(struct ember_plan_work *w, const struct ember_topology
 	w->by_dma = limits->by_dma;
 }
 
-static void prepare_classes(struct ember_plan_work *w, const struct ember_topology *topo)
+/* Memories that take pages of the class as they are. */
+static uint16_t takes_whole(const struct ember_class *class)
+{
+	return class->allowed & ~class->by_split;
+}
+
+static uint16_t nearest(const struct ember_topology *topo, uint8_t home, uint8_t tier,
+			uint16_t allowed)
 {
 	uint8_t nodes[EMBER_MAX_NODES];
 	unsigned int nr_nearest;
+	uint16_t near = 0;
 
+	ember_topology_nearest(topo, home, tier, allowed, nodes, &nr_nearest);
+	for (unsigned int i = 0; i < nr_nearest; i++)
+		near |= 1U << nodes[i];
+	return near;
+}
+
+/* A huge page is split only for a tier that has no memory that takes it whole. */
+static void prepare_classes(struct ember_plan_work *w, const struct ember_topology *topo)
+{
 	for (unsigned int t = 0; t < topo->nr_tiers; t++)
 		for (unsigned int c = 0; c < w->survey.nr_classes; c++) {
 			const struct ember_class *class = &w->survey.classes[c];
 
-			ember_topology_nearest(topo, class->home, t, class->allowed, nodes,
-					       &nr_nearest);
-			w->near[t][c] = 0;
-			for (unsigned int i = 0; i < nr_nearest; i++)
-				w->near[t][c] |= 1U << nodes[i];
+			w->near[t][c] = nearest(topo, class->home, t, takes_whole(class));
+			if (!w->near[t][c])
+				w->near[t][c] = nearest(topo, class->home, t, class->by_split);
 		}
 }
 
@@ -246,7 +261,7 @@ static void count_not_allowed(struct ember_plan *plan, const struct ember_topolo
 /* Nodes below that a page of class @c may go to: they have room, or will when they have given. */
 static uint16_t nodes_below(const struct exchange_ctx *x, unsigned int c)
 {
-	uint16_t nodes = x->lower & x->w->survey.classes[c].allowed;
+	uint16_t nodes = x->lower & takes_whole(&x->w->survey.classes[c]);
 
 	for (uint16_t left = nodes & ~x->giving; left; left &= left - 1)
 		if (x->w->accept[__builtin_ctz(left)] <= 0)
@@ -288,6 +303,8 @@ static void set_class(struct exchange_ctx *x, unsigned int c)
 	x->from_mems[c] = 0;
 	if (near & bit)
 		x->from_mems[c] = x->lower | (x->topo->tiers[x->tier].nodes & ~near);
+	if (bit & x->w->survey.classes[c].by_split) /* to be nearer is not worth a split */
+		x->from_mems[c] &= x->lower;
 	x->victim_less[c] = near & bit ? 0 : STRANGER_RANKS;
 }
 
@@ -575,7 +592,7 @@ static void leave_room(struct exchange_ctx *x, const struct ember_region *r,
 /* The nearest node of the next tier down that can take @n pages; EMBER_NO_NODE: none. */
 static uint8_t node_below_for(const struct exchange_ctx *x, uint8_t class, int64_t n)
 {
-	uint16_t below = x->lower & x->w->survey.classes[class].allowed;
+	uint16_t below = x->lower & takes_whole(&x->w->survey.classes[class]);
 	uint8_t nodes[EMBER_MAX_NODES];
 	unsigned int nr, nr_nearest;
 
@@ -724,6 +741,7 @@ static int add_alike(struct exchange_ctx *x, const struct picker *p, uint32_t pr
 		item.why = why(x, p->direction, sideways);
 		item.order = p->direction == EMBER_DEMOTE ? UINT8_MAX - x->tier : x->tier;
 		item.region.addr = r->addr;
+		item.region.order = r->order;
 		item.region.nr_pages = n;
 		item.region.rank = p->direction == EMBER_PROMOTE ? span->rank_max : span->rank_min;
 		item.region.src =
@@ -1110,6 +1128,17 @@ static bool joins(const struct ember_plan *plan, const struct item *item,
 	       has_place_for(move, item, limits);
 }
 
+/*
+ * Base pages, too: some of them may belong to a large folio that no scan has seen yet, or that
+ * khugepaged has made of them since.
+ */
+static bool may_split(const struct ember_plan *plan, const struct ember_plan_limits *limits,
+		      const struct item *item)
+{
+	return limits->split_huge && item->mover == EMBER_MOVER_MODULE &&
+	       plan->work->survey.module_only >> item->dest & 1;
+}
+
 static int start_move(struct ember_plan *plan, const struct ember_topology *topo,
 		      const struct ember_plan_proc *procs, const struct ember_plan_limits *limits,
 		      const struct item *item)
@@ -1128,6 +1157,7 @@ static int start_move(struct ember_plan *plan, const struct ember_topology *topo
 	    .direction = item->direction,
 	    .mover = item->mover,
 	    .is_base = item->is_base,
+	    .split = may_split(plan, limits, item),
 	    .isolated_too = limits->isolated_too,
 	    .by_dma = limits->by_dma,
 	    .longest_wait_ns = limits->longest_wait_ns,

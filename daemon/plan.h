@@ -119,8 +119,9 @@ struct ember_plan_limits {
 	const struct ember_calibration *calibration; /* NULL: levels are taken at their word */
 	uint32_t longest_wait_ns;                    /* of every move */
 	bool isolated_too;
-	bool by_dma;                               /* wanted, and to be had: by the module then */
-	bool leave_shared;                         /* never move what several processes map */
+	bool by_dma;       /* wanted, and to be had: by the module then */
+	bool leave_shared; /* never move what several processes map */
+	bool split_huge;   /* what only the module can place is split first, if it is huge */
 	const struct ember_mover_cost *mover_cost; /* NULL: nothing is known */
 	void (*alive)(void *userdata); /* called before each pass over all regions; may be NULL */
 	void *userdata;
@@ -131,8 +132,9 @@ struct ember_move_region {
 	uint64_t addr;
 	uint64_t pages[EMBER_PLANE_WORDS];
 	uint16_t nr_pages;
-	uint8_t rank; /* the hottest (promote) or coldest (demote) of them: order of execution */
-	uint8_t src;  /* memory of the first of them */
+	uint8_t rank;  /* the hottest (promote) or coldest (demote) of them: order of execution */
+	uint8_t src;   /* memory of the first of them */
+	uint8_t order; /* enum ember_order_class, when it was last seen */
 };
 
 struct ember_move {
@@ -152,6 +154,7 @@ struct ember_move {
 	uint8_t mover;
 	uint8_t why;
 	bool restricted; /* so is the destination: its mover is the module */
+	bool split;      /* large folios, which cannot go there whole */
 };
 
 struct ember_plan {

@@ -342,6 +342,14 @@ static int parse_u8(struct ctx *ctx, struct json_object *value, const struct key
 	return err;
 }
 
+static int parse_bool(struct ctx *ctx, struct json_object *value, const struct key *key, void *to)
+{
+	(void)ctx;
+	(void)key;
+	*(bool *)to = json_object_get_boolean(value);
+	return 0;
+}
+
 static int parse_version(struct ctx *ctx, struct json_object *value, const struct key *key,
 			 void *to)
 {
@@ -630,6 +638,8 @@ static const struct key global_keys[] = {
     {"placed_by_hand", json_type_string, parse_hold,
      offsetof(struct ember_policy_global, placed_by_hand_ns), 1000000000, 86400000000000, NULL,
      "\"5min\""},
+    {"split_huge_pages", json_type_boolean, parse_bool,
+     offsetof(struct ember_policy_global, split_huge_pages), 0, 0, NULL, "true"},
     {NULL, 0, NULL, 0, 0, 0, NULL, NULL},
 };
 
@@ -832,6 +842,7 @@ int ember_policy_parse(const struct ember_policy_file *files, size_t nr_files,
 	    .fault_sampling = 64,
 	    .longest_wait_ns = 10000000,
 	    .placed_by_hand_ns = 300000000000,
+	    .split_huge_pages = true,
 	    .numa_balancing = EMBER_BORROW_AUTO,
 	    .damon_stat = EMBER_BORROW_AUTO,
 	};

@@ -57,6 +57,7 @@ struct ember_policy_global {
 	uint64_t longest_wait_ns;       /* of a page fault, because of the module */
 	uint32_t copy_engine;           /* enum ember_copy_engine */
 	uint64_t placed_by_hand_ns;     /* so long is left alone what was; 0: it is not */
+	bool split_huge_pages;          /* that pools and restricted nodes cannot take whole */
 };
 
 struct ember_rule {

@@ -19,4 +19,18 @@ static inline bool ember_proc_id_equal(const struct ember_proc_id *a, const stru
 	       a->self_exec_id == b->self_exec_id;
 }
 
+/*
+ * Is it still the process of that number, as procfs says?
+ *
+ * Start times count in clock ticks there, so a number that was given to another process within
+ * the same tick would pass; it takes 4 million forks to do that.
+ *
+ * exec goes unnoticed: procfs does not show self_exec_id, and what it shows of an image (exe,
+ * startcode) is the same when a program executes itself. What can happen is harmless: addresses of
+ * the old image that the new one uses too are moved to the node asked for (or huge pages there
+ * split), within the same process, cpuset and rights; the books count them as moved, and the exec
+ * event has dropped the regions already.
+ */
+bool ember_proc_id_is_alive(const struct ember_proc_id *id);
+
 #endif

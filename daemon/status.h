@@ -76,6 +76,8 @@ struct ember_status {
 
 	/* Books, since the start. */
 	struct ember_account account;
+	uint64_t nr_split;   /* 4 KiB pages that moved once their huge pages were split */
+	uint64_t nr_unsplit; /* of huge pages that would not */
 
 	/* What looking and moving costs, since the start unless said otherwise. */
 	uint64_t period_ns;

@@ -125,9 +125,11 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(
     MAYBE_INTS(followed_pids),
     COMMENT("Those of the asker's user; all for root and the group ember-view"),
     ARRAY(processes, Process), TYPE(plan, Plan), COMMENT("Batches handed to a mover"),
-    INT(moves_submitted), INT(moves_done), ARRAY(moves, Moves), TYPE(cost, Cost),
-    COMMENT("Absent: the module does not answer"), MAYBE_TYPE(copies, Copies),
-    TYPE(numa_balancing, NumaBalancing), TYPE(damon_stat, DamonStat));
+    INT(moves_submitted), INT(moves_done),
+    COMMENT("Of huge pages that a pool or restricted node was to have: moved once they were split"),
+    INT(split_pages), COMMENT("The same: would not be split"), INT(unsplit_pages),
+    ARRAY(moves, Moves), TYPE(cost, Cost), COMMENT("Absent: the module does not answer"),
+    MAYBE_TYPE(copies, Copies), TYPE(numa_balancing, NumaBalancing), TYPE(damon_stat, DamonStat));
 
 /* clang-format on */
 

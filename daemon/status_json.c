@@ -478,7 +478,8 @@ int ember_status_json(const struct ember_status *s, const struct ember_status_vi
 					 SD_JSON_BUILD_VARIANT(p.tgids)),
 	    VARIANT("processes", p.procs), VARIANT("plan", p.plan),
 	    UNSIGNED("moves_submitted", s->account.nr_moves_submitted),
-	    UNSIGNED("moves_done", s->account.nr_moves_done), VARIANT("moves", p.books),
+	    UNSIGNED("moves_done", s->account.nr_moves_done), UNSIGNED("split_pages", s->nr_split),
+	    UNSIGNED("unsplit_pages", s->nr_unsplit), VARIANT("moves", p.books),
 	    VARIANT("cost", p.cost),
 	    SD_JSON_BUILD_PAIR_CONDITION(!!p.copies, "copies", SD_JSON_BUILD_VARIANT(p.copies)),
 	    VARIANT("numa_balancing", p.numab), VARIANT("damon_stat", p.damon));

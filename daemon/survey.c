@@ -48,34 +48,26 @@ static int bias_of(uint32_t weight)
 }
 
 static uint8_t find_class(struct ember_survey *s, const struct ember_plan_proc *proc,
-			  uint16_t withheld)
+			  enum ember_way way)
 {
-	uint16_t allowed = proc->allowed & ~withheld;
+	uint16_t module_only = proc->allowed & s->module_only;
+	struct ember_class want = {.home = proc->home, .allowed = proc->allowed};
 	unsigned int c;
 
+	if (way == EMBER_WAY_NONE)
+		want.withheld = module_only;
+	else if (way == EMBER_WAY_BY_SPLIT)
+		want.by_split = module_only;
+	want.allowed &= ~want.withheld;
 	for (c = 0; c < s->nr_classes; c++)
-		if (s->classes[c].home == proc->home && s->classes[c].allowed == allowed &&
-		    s->classes[c].withheld == withheld)
+		if (s->classes[c].home == want.home && s->classes[c].allowed == want.allowed &&
+		    s->classes[c].withheld == want.withheld &&
+		    s->classes[c].by_split == want.by_split)
 			return c;
 	if (c == EMBER_MAX_CLASSES)
 		return EMBER_NO_CLASS;
-	s->classes[c] =
-	    (struct ember_class){.home = proc->home, .allowed = allowed, .withheld = withheld};
+	s->classes[c] = want;
 	return s->nr_classes++;
-}
-
-/* move_pages(2) reaches no pools, and no nodes that cpusets leave out. */
-static uint8_t class_of(struct ember_survey *s, const struct ember_plan_proc *proc,
-			const struct ember_region *r)
-{
-	uint16_t withheld = ember_region_is_plain(r) ? 0 : proc->allowed & s->module_only;
-	uint8_t *class = &s->class_now[!!withheld];
-
-	if (proc->frozen)
-		return EMBER_NO_CLASS;
-	if (*class == EMBER_NO_CLASS)
-		*class = find_class(s, proc, withheld);
-	return *class;
 }
 
 /* File pages that others map too: what this process does tells nothing of what they do. */
@@ -87,6 +79,31 @@ static bool stays_when_shared(const struct ember_region *r)
 static bool has_shared(const struct ember_region *r)
 {
 	return r->plane_mask & (1U << EMBER_PLANE_SHARED);
+}
+
+/* move_pages(2) reaches no pools, and no nodes that cpusets leave out; the module no huge pages. */
+static enum ember_way way_of(const struct ember_survey *s, const struct ember_plan_proc *proc,
+			     const struct ember_region *r)
+{
+	if (ember_region_is_plain(r) || !(proc->allowed & s->module_only))
+		return EMBER_WAY_AS_THEY_ARE;
+	/* the kernel splits nothing that others may map */
+	if (s->split_huge && r->kind == EMBER_KIND_ANON && !has_shared(r))
+		return EMBER_WAY_BY_SPLIT;
+	return EMBER_WAY_NONE;
+}
+
+static uint8_t class_of(struct ember_survey *s, const struct ember_plan_proc *proc,
+			const struct ember_region *r)
+{
+	enum ember_way way = way_of(s, proc, r);
+	uint8_t *class = &s->class_now[way];
+
+	if (proc->frozen)
+		return EMBER_NO_CLASS;
+	if (*class == EMBER_NO_CLASS)
+		*class = find_class(s, proc, way);
+	return *class;
 }
 
 uint64_t ember_survey_hash(uint64_t seed, uint32_t owner, uint64_t addr)
@@ -216,6 +233,12 @@ static bool is_shared_by_hand(const struct ember_survey *s, uint32_t owner,
 	return has_shared(r) && !stays_when_shared(r) && shared_slot(s, owner, r)->by_hand;
 }
 
+/* Nobody puts a split page together again but khugepaged, if at all: so only what is known. */
+static bool is_new(const struct ember_survey *s, uint8_t class, const struct ember_region *r)
+{
+	return s->classes[class].by_split ? r->info < EMBER_SURVEY_KNOWN : !r->info;
+}
+
 static enum ember_why_not region_why_not(const struct ember_survey *s,
 					 const struct ember_plan_proc *proc, uint8_t class,
 					 const struct ember_region *r)
@@ -234,7 +257,7 @@ static enum ember_why_not region_why_not(const struct ember_survey *s,
 		return EMBER_WHY_NOT_BY_HAND;
 	if (r->nr_inflight)
 		return EMBER_WHY_NOT_IN_FLIGHT;
-	if (!r->info)
+	if (is_new(s, class, r))
 		return EMBER_WHY_NOT_NEW;
 	return EMBER_NR_WHY_NOT;
 }
@@ -428,6 +451,7 @@ int ember_survey_take(struct ember_survey *s, struct ember_plan *plan,
 	reset(s);
 	s->seed = limits->seed;
 	s->leave_shared = limits->leave_shared;
+	s->split_huge = limits->split_huge;
 	s->module_only = topo->pools | limits->restricted_nodes;
 	set_worth(s, limits->calibration);
 	err = note_all_shared(s, procs, nr_procs);

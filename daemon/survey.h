@@ -24,9 +24,19 @@
 #define EMBER_RANK_BASE 94
 #define EMBER_RANK_BASE_HUGE (EMBER_RANK_BASE - 9 * EMBER_LEVELS_PER_OCTAVE)
 
+/* How a region's pages come to memories where only the module can place them. */
+enum ember_way {
+	EMBER_WAY_AS_THEY_ARE, /* or the process has no such memory */
+	EMBER_WAY_NONE,
+	EMBER_WAY_BY_SPLIT, /* exclusive, anonymous and huge */
+	EMBER_NR_WAYS,
+};
+
 struct ember_class {
 	uint16_t allowed;  /* bit i: memory i */
 	uint16_t withheld; /* would be allowed, but only the module can place pages there */
+	uint16_t
+	    by_split; /* of those allowed: huge pages come up to them in pieces, or not at all */
 	uint8_t home;
 };
 
@@ -60,11 +70,12 @@ struct ember_survey {
 	struct ember_region_span *spans; /* of all processes, one after the other */
 	size_t nr_spans;
 	size_t nr_spans_alloc;
-	uint16_t module_only; /* pools and restricted nodes */
-	uint8_t class_now[2]; /* of the process under way: of plain regions, of others */
+	uint16_t module_only;             /* pools and restricted nodes */
+	uint8_t class_now[EMBER_NR_WAYS]; /* of the process under way */
 	struct ember_shared_seen *shared; /* hash: regions that shared pages are counted with */
 	uint64_t seed;                    /* of that hash */
 	bool leave_shared;
+	bool split_huge;
 	size_t nr_shared;
 	size_t nr_shared_alloc; /* power of two */
 };

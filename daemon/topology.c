@@ -674,6 +674,14 @@ int ember_topology_read_free(const char *sys_root, unsigned int node, uint64_t *
 	return 0;
 }
 
+uint64_t ember_topology_read_pool_free(const char *sys_root, unsigned int pool)
+{
+	struct ember_node n = {};
+
+	read_pool_room(sys_root, pool, &n);
+	return n.free_bytes;
+}
+
 int ember_topology_refresh(const char *sys_root, const char *proc_root, struct ember_topology *topo)
 {
 	if (pools_have_changed(sys_root, topo) || nodes_have_come(sys_root, topo))

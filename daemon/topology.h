@@ -90,6 +90,9 @@ int ember_topology_read(const char *sys_root, const char *proc_root,
 /* What is free on one node now, all its zones together. 0, or the error of reading. */
 int ember_topology_read_free(const char *sys_root, unsigned int node, uint64_t *ret_bytes);
 
+/* The same of a pool; 0 also if it is not there, or being emptied. */
+uint64_t ember_topology_read_pool_free(const char *sys_root, unsigned int pool);
+
 /*
  * Only what changes all the time: capacity, free, watermarks. -ESTALE: there are other
  * pools or more nodes with memory; read everything again.

@@ -2,17 +2,20 @@
 /*
  * keeper: a program that knows what its memory must hold, and that uses a part of it all the time.
  *
- *	keeper MIB HOT_MIB
+ *	keeper MIB HOT_MIB [huge]
  *
- * Maps MIB of base pages at a fixed address, writes to each word of them, prints "READY", and goes
- * over the last HOT_MIB again and again: each time it checks and changes one word of each page.
- *Commands are lines on standard input, each is answered by a line:
+ * Maps MIB at a fixed address, of base pages or of huge ones as the system gives them, writes to
+ * each word of them, prints "READY", and goes over the last HOT_MIB again and again: each time it
+ * checks and changes one word of each page. Commands are lines on standard input, each is answered
+ * by a line:
  *
- *	check	"N wrong": pages whose contents are not what was written, those found so far
- *included pin	"pinned": the first hot page is held by a pipe, until unpin	"unpinned"
+ *	check	"N wrong": pages whose contents are not what was written, with those found so far
+ *	pin	"pinned": the first hot page is held by a pipe, until
+ *	unpin	"unpinned"
  */
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,11 +44,12 @@ static uint64_t word_of(size_t page, size_t word)
 	return (page * PAGE_WORDS + word) * 0x9e3779b97f4a7c15UL;
 }
 
-static void populate(void)
+static void populate(bool huge)
 {
 	words = mmap((void *)ADDRESS, nr_pages * PAGE_BYTES, PROT_READ | PROT_WRITE,
 		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	if (words == MAP_FAILED || madvise(words, nr_pages * PAGE_BYTES, MADV_NOHUGEPAGE) < 0) {
+	if (words == MAP_FAILED ||
+	    (!huge && madvise(words, nr_pages * PAGE_BYTES, MADV_NOHUGEPAGE) < 0)) {
 		perror("keeper: map");
 		exit(1);
 	}
@@ -121,13 +125,15 @@ static void obey(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 3)
+	bool huge = argc == 4 && !strcmp(argv[3], "huge");
+
+	if (argc != 3 && !huge)
 		return 2;
 	setvbuf(stdin, NULL, _IONBF, 0); /* what poll() does not see is not there */
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	nr_pages = strtoul(argv[1], NULL, 10) * MIB / PAGE_BYTES;
 	first_hot = nr_pages - strtoul(argv[2], NULL, 10) * MIB / PAGE_BYTES;
-	populate();
+	populate(huge);
 	puts("READY");
 	for (;;) {
 		go_round();

@@ -49,6 +49,7 @@ static const char golden[] =
     "    \"why_not\": [ { \"word\": \"placed\", \"sentence\": \"already there\","
     "                   \"pages\": 131072 } ] },"
     "  \"moves_submitted\": 12, \"moves_done\": 10,"
+    "  \"split_pages\": 1024, \"unsplit_pages\": 512,"
     "  \"moves\": ["
     "    { \"direction\": \"promote\", \"mover\": \"module\", \"tried_pages\": 1000,"
     "      \"applied_pages\": 960,"
@@ -148,6 +149,7 @@ static void figures_are_told(void **state)
 	    "2 batches under way",
 	    "promote by module: tried 1000, applied 960 (3.8 MiB, 96.0 %), refused:\n"
 	    "            40  busy          locked\n",
+	    "huge pages: 4.0 MiB moved in pieces, 2.0 MiB would not be split\n",
 	    "number 57, settled: next to nothing to do; pages touched at least every 120.0 ms "
 	    "fill tier 0",
 	    "           512  fill          hot, and there is room",

@@ -156,6 +156,7 @@ static void set_rooms(struct world *w)
 	w->limits.calibration = one_in(3) ? NULL : &w->calibration;
 	w->limits.seed = draw();
 	w->limits.restricted_nodes = one_in(2) ? 0 : draw();
+	w->limits.split_huge = one_in(2);
 	w->limits.alive = count_pass;
 	w->limits.userdata = w;
 }
@@ -298,6 +299,15 @@ struct planned {
 	uint64_t nr[EMBER_NR_DIRECTIONS];
 };
 
+/* May it be split: exclusive, anonymous, and up to another tier? */
+static bool splittable(const struct world *w, const struct ember_move *m,
+		       const struct ember_region *r)
+{
+	return w->limits.split_huge && r->kind == EMBER_KIND_ANON &&
+	       !(r->plane_mask >> EMBER_PLANE_SHARED & 1) && m->direction == EMBER_PROMOTE &&
+	       m->why != EMBER_WHY_NEARER;
+}
+
 /* Pools take plain pages, by the module; shared pages are asked for as such, and no others are. */
 static void check_mover(const struct world *w, const struct ember_move *m,
 			const struct ember_region *r, unsigned int page)
@@ -309,7 +319,9 @@ static void check_mover(const struct world *w, const struct ember_move *m,
 
 	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
 	must(m->to_pool == to_pool);
-	must(!(to_pool || m->restricted) || plain);
+	must(!(to_pool || m->restricted) || plain || splittable(w, m, r));
+	must(m->split == (w->limits.split_huge && (to_pool || m->restricted) &&
+			  m->mover == EMBER_MOVER_MODULE));
 	if (to_pool || from_pool || m->restricted)
 		must(m->mover ==
 		     (test_bit(shared, page) ? EMBER_MOVER_MODULE_SHARED : EMBER_MOVER_MODULE));
@@ -351,6 +363,7 @@ static void check_region(const struct world *w, struct planned *planned, const s
 	unsigned int n = 0;
 
 	must(r);
+	must(mr->order == r->order);
 	must(!r->nr_inflight);
 	must(r->kind != EMBER_KIND_HUGETLB && r->kind != EMBER_KIND_UNSPEC);
 	for (unsigned int page = 0; page < PAGES; page++)

@@ -24,6 +24,7 @@
 
 struct ember_genl {
 	uint64_t ids[EMBER_CREDITS];
+	bool large[EMBER_CREDITS]; /* to be answered so */
 	unsigned int nr;
 	unsigned int nr_waits;
 	bool broken;
@@ -69,6 +70,7 @@ int module_migrate(struct ember_genl *genl, uint64_t id, const struct ember_move
 		return -ESRCH;
 	if (genl->nr == EMBER_CREDITS)
 		return -EBUSY;
+	genl->large[genl->nr] = move->split && id % 2;
 	genl->ids[genl->nr++] = id;
 	return 0;
 }
@@ -82,10 +84,12 @@ int module_wait(struct ember_genl *genl, int timeout_ms, struct ember_genl_resul
 	if (genl->broken)
 		return -EIO;
 	*ret = (struct ember_genl_result){.id = genl->ids[0], .time_ns = 1};
-	memmove(genl->ids, genl->ids + 1, --genl->nr * sizeof(genl->ids[0]));
 	ret->runs = calloc(1, sizeof(*ret->runs));
 	if (ret->runs)
-		ret->runs[ret->nr_runs++] = (struct ember_fate_run){EMBER_FATE_MOVED, 1};
+		ret->runs[ret->nr_runs++] = (struct ember_fate_run){
+		    genl->large[0] ? EMBER_FATE_LARGE : EMBER_FATE_MOVED, 1};
+	memmove(genl->ids, genl->ids + 1, --genl->nr * sizeof(genl->ids[0]));
+	memmove(genl->large, genl->large + 1, genl->nr * sizeof(genl->large[0]));
 	return 0;
 }
 
@@ -120,11 +124,14 @@ static struct ember_job *new_job(void *area, uint64_t start_ns, unsigned int i)
 					.nr_regions = 1,
 					.nr_pages = 1,
 					.mover = mover,
+					.split = mover == EMBER_MOVER_MODULE && i % 2,
 					.direction = i % 3 ? EMBER_PROMOTE : EMBER_DEMOTE};
 	job->regions[0] = (struct ember_move_region){.addr = (uintptr_t)area, .nr_pages = 1};
 	job->regions[0].pages[0] = 1;
 	return job;
 }
+
+static uint64_t nr_split, nr_unsplit; /* as the jobs that came back say */
 
 static struct ember_movers *start(void)
 {
@@ -151,6 +158,8 @@ static uint32_t take(struct ember_movers *movers, uint64_t nr_by_fate[EMBER_NR_F
 		assert_int_equal(job->nr_runs, 1);
 		assert_int_equal(job->runs[0].nr_pages, 1);
 		nr_by_fate[job->runs[0].outcome]++;
+		nr_split += job->nr_split;
+		nr_unsplit += job->nr_unsplit;
 		ember_job_free(job);
 		nr++;
 	}
@@ -210,6 +219,12 @@ static void test_each_job_comes_back_once(void **state)
 	break_every = 0;
 	run_jobs(fates);
 	assert_int_equal(fates[EMBER_FATE_UNKNOWN], 0);
+	/* half of the second answers say that a page is large still, and none is asked for thrice
+	 */
+	assert_int_equal(fates[EMBER_FATE_LARGE], 0);
+	assert_int_equal(fates[EMBER_FATE_UNSPLIT], nr_unsplit);
+	print_message("%lu split, %lu would not\n", nr_split, nr_unsplit);
+	assert_true(nr_split > 0 && nr_unsplit > 0);
 	assert_true(nr_shared >= NR_JOBS / 5); /* once each, or again when there was no credit */
 }
 

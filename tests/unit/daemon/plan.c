@@ -483,6 +483,205 @@ static void test_pool_takes_what_the_module_moves(void **state)
 	}
 }
 
+/* The only process, with one region of that kind, in a plan for a pool with @pool_free_mib. */
+static void plan_split(uint8_t kind, uint8_t order, bool shared, uint64_t pool_free_mib,
+		       const struct ember_plan_limits *limits)
+{
+	struct ember_topology t = pool_and_node(pool_free_mib);
+	struct ember_region_rec rec = make_record(0);
+	struct proc p;
+
+	make_proc(&p, 1);
+	rec.kind = kind;
+	rec.order_class = order;
+	if (shared) {
+		set_bit(rec.young, 5);
+		set_bit(rec.shared, 5);
+	}
+	add_record(&p, &rec, EMBER_LEVELS - 1);
+	make(&t, &p, 1, limits);
+	ember_regions_clear(&p.rs);
+}
+
+/* In pieces they may come where whole ones cannot: exclusive and anonymous, with all their pages.
+ */
+static void test_huge_pages_are_split_for_pools(void **state)
+{
+	static const struct {
+		uint8_t kind, order;
+		bool shared, comes;
+	} cases[] = {
+	    {EMBER_KIND_ANON, EMBER_ORDER_PMD, false, true},
+	    {EMBER_KIND_ANON, EMBER_ORDER_MTHP, false, true},
+	    {EMBER_KIND_ANON, EMBER_ORDER_PMD, true, false},
+	    {EMBER_KIND_ANON, EMBER_ORDER_MTHP, true, false},
+	    {EMBER_KIND_SHMEM, EMBER_ORDER_PMD, false, false},
+	    {EMBER_KIND_FILE, EMBER_ORDER_MTHP, false, false},
+	    {EMBER_KIND_MIXED, EMBER_ORDER_MTHP, false, false},
+	};
+	struct ember_plan_limits limits = plenty();
+
+	(void)state;
+	limits.split_huge = true;
+	for (size_t i = 0; i < NR(cases); i++) {
+		plan_split(cases[i].kind, cases[i].order, cases[i].shared, 32, &limits);
+		assert_int_equal(planned(0, POOL, EMBER_PROMOTE), cases[i].comes ? 512 : 0);
+		if (!cases[i].comes) {
+			assert_true(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY] >= 511);
+			continue;
+		}
+		assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY], 0);
+		assert_int_equal(plan.nr_moves, 1);
+		assert_int_equal(plan.moves[0].mover, EMBER_MOVER_MODULE);
+		assert_true(plan.moves[0].split);
+		assert_int_equal(plan.regions[0].order, cases[i].order);
+	}
+}
+
+/* Nothing is split of which a part could not come. */
+static void test_room_and_budget_before_a_split(void **state)
+{
+	struct ember_plan_limits limits = plenty();
+
+	(void)state;
+	limits.split_huge = true;
+	plan_split(EMBER_KIND_ANON, EMBER_ORDER_PMD, false, 1, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	plan_split(EMBER_KIND_ANON, EMBER_ORDER_PMD, false, 2, &limits);
+	assert_int_equal(plan.nr_moves, 1);
+	limits.bytes[EMBER_PROMOTE] = 511 * 4096;
+	plan_split(EMBER_KIND_ANON, EMBER_ORDER_PMD, false, 2, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	limits.bytes[EMBER_PROMOTE] = 512 * 4096;
+	plan_split(EMBER_KIND_ANON, EMBER_ORDER_PMD, false, 2, &limits);
+	assert_int_equal(plan.nr_moves, 1);
+	/* and a refusal is not forgotten at once */
+	ember_cooldown_refused(&cooldown, &(struct ember_proc_id){.tgid = 1}, 0, EMBER_REFUSED_BUSY,
+			       0);
+	plan_split(EMBER_KIND_ANON, EMBER_ORDER_PMD, false, 2, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_BACKOFF], 512);
+}
+
+/* A split is for long: not for what is little known. */
+static void test_known_before_a_split(void **state)
+{
+	struct ember_topology t = pool_and_node(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec huge = make_record(0);
+	struct proc p;
+
+	(void)state;
+	limits.split_huge = true;
+	make_proc(&p, 1);
+	huge.order_class = EMBER_ORDER_PMD;
+	add_record(&p, &huge, EMBER_LEVELS - 1)->info = EMBER_SURVEY_KNOWN - 1;
+	add_region(&p, 1, HOT, 0)->info = 1;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, POOL, EMBER_PROMOTE), 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_NEW], 512);
+	p.rs.regions[0].info = EMBER_SURVEY_KNOWN;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, POOL, EMBER_PROMOTE), 1024);
+	ember_regions_clear(&p.rs);
+}
+
+/* Against base pages a huge one counts by its density; of these, too, some may be in large folios.
+ */
+static void test_splits_count_by_density(void **state)
+{
+	struct ember_topology t = pool_and_node(2);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec huge = make_record(0);
+	struct proc p;
+
+	(void)state;
+	limits.split_huge = true;
+	make_proc(&p, 1);
+	huge.order_class = EMBER_ORDER_PMD;
+	add_record(&p, &huge, HOT);
+	add_region(&p, 1, HOT, 0);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 1);
+	assert_int_equal(plan.regions[0].addr, REGION);
+	assert_true(plan.moves[0].split);
+	t.nodes[POOL].free_bytes = 32 * MIB;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, POOL, EMBER_PROMOTE), 1024);
+	limits.split_huge = false;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, POOL, EMBER_PROMOTE), 512);
+	assert_false(plan.moves[0].split);
+	ember_regions_clear(&p.rs);
+}
+
+/* Whole where anything takes it whole: on the same tier, and always on the way down. */
+static void test_no_split_where_whole_will_do(void **state)
+{
+	struct ember_topology t = pool_and_node(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec huge = make_record(0);
+	struct proc p;
+
+	(void)state;
+	limits.split_huge = true;
+	add_node(&t, 1, 0, 64, 32);
+	t.nodes[0].distance[1] = 90; /* the pool is nearer */
+	make_proc(&p, 1);
+	p.plan.home = 0;
+	huge.order_class = EMBER_ORDER_PMD;
+	add_record(&p, &huge, EMBER_LEVELS - 1);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 1, EMBER_PROMOTE), 512);
+	assert_false(plan.moves[0].split);
+	assert_int_equal(plan.moves[0].mover, EMBER_MOVER_MOVE_PAGES);
+	ember_regions_clear(&p.rs);
+
+	t = no_nodes();
+	add_node(&t, 0, 0, 64, 0);
+	add_pool(&t, 1, 64, 32);
+	add_node(&t, 1, 2, 256, 128);
+	make_proc(&p, 1);
+	huge.addr = REGION;
+	add_region(&p, 0, HOT, 1);
+	add_record(&p, &huge, COLD); /* lies on node 0 */
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 1, EMBER_DEMOTE), 512);
+	assert_int_equal(planned(0, POOL, EMBER_DEMOTE), 0);
+	ember_regions_clear(&p.rs);
+}
+
+/* Between two restricted nodes: to be nearer is not worth it; from a slower one it is. */
+static void test_no_split_to_come_nearer(void **state)
+{
+	struct ember_topology t = no_nodes();
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec huge = make_record(0);
+	struct proc p;
+
+	(void)state;
+	limits.split_huge = true;
+	limits.restricted_nodes = 1U << 1 | 1U << 2;
+	add_node(&t, 0, 1, 64, 32);
+	add_node(&t, 1, 0, 64, 32);
+	add_node(&t, 2, 0, 64, 32);
+	t.nodes[0].distance[1] = 20;
+	make_proc(&p, 1);
+	p.plan.home = 0;
+	huge.order_class = EMBER_ORDER_PMD;
+	place(&huge, 2);
+	add_record(&p, &huge, EMBER_LEVELS - 1);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	place(&huge, 0);
+	add_record(&p, &huge, EMBER_LEVELS - 1);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 1, EMBER_PROMOTE), 512);
+	assert_true(plan.moves[0].split);
+	assert_true(plan.moves[0].restricted);
+	ember_regions_clear(&p.rs);
+}
+
 /* Down to a node by the module alone: move_pages(2) knows no device memory. */
 static void test_pages_leave_pools_by_the_module(void **state)
 {
@@ -1523,6 +1722,12 @@ int main(void)
 	    TEST(test_measured_times_choose_the_mover),
 	    TEST(test_hugetlb_is_told),
 	    TEST(test_pool_takes_what_the_module_moves),
+	    TEST(test_huge_pages_are_split_for_pools),
+	    TEST(test_room_and_budget_before_a_split),
+	    TEST(test_known_before_a_split),
+	    TEST(test_splits_count_by_density),
+	    TEST(test_no_split_where_whole_will_do),
+	    TEST(test_no_split_to_come_nearer),
 	    TEST(test_pages_leave_pools_by_the_module),
 	    TEST(test_pages_of_pools_in_regions_of_others),
 	    TEST(test_pool_beside_a_fast_node),

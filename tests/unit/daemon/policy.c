@@ -46,6 +46,7 @@ static void test_defaults(void **state)
 	assert_int_equal(p->global.longest_wait_ns, 10000000);
 	assert_int_equal(p->global.copy_engine, EMBER_COPY_MEASURED);
 	assert_int_equal(p->global.placed_by_hand_ns, 300000000000);
+	assert_true(p->global.split_huge_pages);
 	assert_int_equal(p->nr_rules, 0);
 	assert_int_equal(p->nr_tiers, 0);
 	assert_int_equal(p->restricted_nodes, 0);
@@ -62,7 +63,8 @@ static void test_every_global_key(void **state)
 	    "\"damon_stat\": \"leave\", \"shared_memory\": \"leave\","
 	    "\"isolated_cpus\": \"interrupt\", \"longest_wait\": \"2ms\","
 	    "\"copy_engine\": \"dma\","
-	    "\"placed_by_hand\": \"90s\"}}");
+	    "\"placed_by_hand\": \"90s\","
+	    "\"split_huge_pages\": false}}");
 
 	(void)state;
 	assert_int_equal(p->global.period_ns, 250000000);
@@ -78,6 +80,7 @@ static void test_every_global_key(void **state)
 	assert_int_equal(p->global.longest_wait_ns, 2000000);
 	assert_int_equal(p->global.copy_engine, EMBER_COPY_DMA);
 	assert_int_equal(p->global.placed_by_hand_ns, 90000000000);
+	assert_false(p->global.split_huge_pages);
 	ember_policy_free(p);
 }
 
@@ -250,6 +253,8 @@ static const struct {
     {G("\"placed_by_hand\": \"1441min\""), {"/global/placed_by_hand", "out of range"}},
     {G("\"placed_by_hand\": \"5\""), {"/global/placed_by_hand", "has no unit", "5min"}},
     {G("\"placed_by_hand\": 0"), {"/global/placed_by_hand", "an integer, not a string"}},
+    {G("\"split_huge_pages\": \"no\""), {"/global/split_huge_pages", "true or false"}},
+    {G("\"split_huge_pages\": 0"), {"/global/split_huge_pages", "true or false"}},
     {G("\"shared_memory\": true"), {"/global/shared_memory"}},
     {G("\"shared_memory\": \"off\""), {"/global/shared_memory", "none of", "\"leave\""}},
     {G("\"numa_balancing\": \"on\""), {"/global/numa_balancing", "none of", "\"leave\""}},

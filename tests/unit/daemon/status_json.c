@@ -87,6 +87,8 @@ static int set_up(void **state)
 	book->outcome[EMBER_FATE_MOVED] = 900;
 	book->outcome[EMBER_FATE_BUSY] = 60;
 	book->outcome[EMBER_FATE_PINNED] = 40;
+	s->nr_split = 511;
+	s->nr_unsplit = 512;
 	s->cpu_share_bp = 123;
 	s->numa_balancing = 0;
 	s->numa_balancing_saved = 1;
@@ -175,6 +177,8 @@ static void figures_arrive(void **state)
 	expect_number(v, "plan/why/0/pages", 512);
 	expect_text(v, "plan/why/0/word", "fill");
 	expect_text(v, "plan/why_not/0/word", "placed");
+	expect_number(v, "split_pages", 511);
+	expect_number(v, "unsplit_pages", 512);
 	expect_number(v, "cost/cpu_share_bp", 123);
 	expect_number(v, "numa_balancing/mode", 0);
 	expect_number(v, "numa_balancing/saved_mode", 1);
