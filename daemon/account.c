@@ -93,6 +93,7 @@ static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, 
 		ember_cooldown_refused(cd, &move->id, addr, EMBER_REFUSED_BUSY, now_ns);
 		break;
 	case EMBER_FATE_NO_MEMORY: /* the node was fuller than the plan thought */
+	case EMBER_FATE_NO_DEST:   /* a pool that does not come away is ready again after seconds */
 		ember_cooldown_refused(cd, &move->id, addr, EMBER_REFUSED_NO_MEMORY, now_ns);
 		break;
 	default:

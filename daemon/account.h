@@ -31,6 +31,7 @@
 	X(KIND, "kind", "a kind of page this mover does not move")                                 \
 	X(LARGE, "large-folio", "part of a huge page, which the module leaves whole")              \
 	X(NO_MEMORY, "no-memory", "no free page on that node")                                     \
+	X(NO_DEST, "no-destination", "that memory is gone, or is being removed")                   \
 	X(DENIED, "denied", "not permitted (cpuset, policy, capability)")                          \
 	X(ISOLATED, "isolated", "its process runs on isolated CPUs")                               \
 	X(GONE, "gone", "the process is gone or has another address space")                        \
