@@ -237,7 +237,7 @@ static const struct {
     {G("\"fault_sampling\": 99999999999999999999"), {"a.json"}},
     {G("\"damon_stat\": \"Y\""), {"/global/damon_stat", "none of", "\"leave\""}},
     {G("\"isolated_cpus\": \"move\""), {"/global/isolated_cpus", "none of", "\"leave\""}},
-    {G("\"longest_wait\": \"2s\""), {"/global/longest_wait", "out of range"}},
+    {G("\"longest_wait\": \"2s\""), {"/global/longest_wait", "out of range (1ms to 1s)"}},
     {G("\"longest_wait\": \"0ms\""), {"/global/longest_wait", "out of range"}},
     {G("\"shared_memory\": true"), {"/global/shared_memory"}},
     {G("\"shared_memory\": \"off\""), {"/global/shared_memory", "none of", "\"leave\""}},
