@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "ctl/client.h"
 #include "ctl/ctl.h"
@@ -30,15 +29,8 @@ static const struct node_roots roots = {.proc = "/proc", .sys = "/sys", .cgroup 
 
 static int fail(const struct request *req, int error)
 {
-	if (error == -ENXIO)
-		fprintf(stderr, "emberctl: there is no node %u with memory\n", req->node);
-	else if (error == -EACCES || error == -EPERM)
-		fprintf(stderr, "emberctl: only root may see where other users' memory lies\n");
-	else if (error == -ENOTSUP)
-		fprintf(stderr, "emberctl: there is no cgroup2 at %s\n", roots.cgroup);
-	else
-		fprintf(stderr, "emberctl: checking node %u failed: %s\n", req->node,
-			strerror(-error));
+	fputs("emberctl: ", stderr);
+	node_report_explain(error, &roots, req->node, stderr);
 	return CTL_UNKNOWN;
 }
 

@@ -8,10 +8,12 @@
 #include <unistd.h>
 
 #include "daemon/util/cleanup.h"
+#include "ember/sample.h"
 
 #define _cleanup_json_ _cleanup_(sd_json_variant_unrefp)
 
 #define PAGE_BYTES 4096
+#define NR_NODES EMBER_MEM_UNKNOWN /* that a scan can name */
 #define MIB (1024.0 * 1024)
 #define MAX_NAMES 512 /* characters of a list of names; more are cut off */
 
@@ -268,6 +270,8 @@ int node_report_make(const struct node_roots *roots, unsigned int node, sd_json_
 	    .roots = roots, .node = node, .status = status};
 	int r;
 
+	if (node >= NR_NODES)
+		return -ERANGE;
 	/* Whom emberd follows it tells to root; one that does not tell is of another version. */
 	if (status && geteuid() == 0 && !sd_json_variant_by_key(status, "followed_pids"))
 		return -EPROTO;
@@ -280,6 +284,33 @@ int node_report_make(const struct node_roots *roots, unsigned int node, sd_json_
 }
 
 /* ---- as text ---- */
+
+void node_report_explain(int error, const struct node_roots *roots, unsigned int node, FILE *out)
+{
+	switch (-error) {
+	case ENXIO:
+		fprintf(out, "there is no node %u with memory\n", node);
+		break;
+	case ERANGE:
+		fprintf(out, "ember knows nodes 0 to %d, and cannot keep node %u\n", NR_NODES - 1,
+			node);
+		break;
+	case EACCES:
+	case EPERM:
+		fputs("only root may see where other users' memory lies\n", out);
+		break;
+	case ENOTSUP:
+		fprintf(out, "there is no cgroup2 at %s\n", roots->cgroup);
+		break;
+	case EPROTO:
+	case EREMOTEIO:
+		fputs("emberd is of another version than this emberctl: systemctl restart emberd\n",
+		      out);
+		break;
+	default:
+		fprintf(out, "checking node %u failed: %s\n", node, strerror(-error));
+	}
+}
 
 static uint64_t num(sd_json_variant *v, const char *key)
 {

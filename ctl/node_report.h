@@ -22,11 +22,14 @@
 
 /*
  * @status: what GetStatus() returns to root, NULL if emberd does not run. 0; -ENXIO: no such node,
- * or one without memory; -EACCES: only root may look at all processes; -ENOTSUP: no cgroup2;
- * -errno.
+ * or one without memory; -ERANGE: one that ember cannot name; -EACCES: only root may look at all
+ * processes; -ENOTSUP: no cgroup2; -EPROTO: that of an emberd of another version; -errno.
  */
 int node_report_make(const struct node_roots *roots, unsigned int node, sd_json_variant *status,
 		     sd_json_variant **ret);
+
+/* A line that says what to do about an error of that, or of asking emberd for its status. */
+void node_report_explain(int error, const struct node_roots *roots, unsigned int node, FILE *out);
 
 void node_report_print(sd_json_variant *report, FILE *out);
 

@@ -168,8 +168,7 @@ static void say_not_added(int error, uint64_t start, uint64_t bytes)
 	if (error == -EBUSY || error == -ENXIO) {
 		_cleanup_fclose_ FILE *iomem = fopen("/proc/iomem", "re");
 
-		if (error == -ENXIO)
-			fputs("/proc/iomem says:\n", stderr);
+		fputs("/proc/iomem says:\n", stderr);
 		if (!iomem || !pool_print_owners(iomem, start, bytes, stderr))
 			fputs("    (nothing)\n", stderr);
 	}

@@ -202,7 +202,7 @@ void pool_explain_add(int error, uint64_t start, uint64_t bytes, FILE *out)
 		explain_not_set_apart(start, bytes, out);
 		break;
 	case EBUSY:
-		fputs("somebody uses it; give it up there first. /proc/iomem says:\n", out);
+		fputs("somebody uses it; give it up there first\n", out);
 		break;
 	case EEXIST:
 		fputs("it overlaps a pool that is there already (emberctl pool list)\n", out);

@@ -5,6 +5,9 @@
 
 #define PAGE_SHIFT 12
 
+/* Fewer pages may all be of one area, with a policy of its own. */
+#define DENIED_PAGES 64
+
 #define X(name, word, sentence) [EMBER_FATE_##name] = {word, sentence},
 static const char *const outcomes[][2] = {EMBER_FATES(X)};
 #undef X
@@ -94,6 +97,7 @@ static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, 
 		ember_cooldown_refused(cd, &move->id, addr, EMBER_REFUSED_BUSY, now_ns);
 		break;
 	case EMBER_FATE_NO_MEMORY: /* the node was fuller than the plan thought */
+	case EMBER_FATE_NO_DEST:   /* a pool that does not come away is ready again after seconds */
 		ember_cooldown_refused(cd, &move->id, addr, EMBER_REFUSED_NO_MEMORY, now_ns);
 		break;
 	default:
@@ -102,7 +106,21 @@ static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, 
 	}
 }
 
-/* One region's pages; in @ret_there those that are on the destination now. */
+bool ember_account_is_denied(const struct ember_move *move, const struct ember_fate_run *runs,
+			     size_t nr_runs)
+{
+	uint64_t nr_denied = 0;
+
+	if (move->nr_pages < DENIED_PAGES)
+		return false;
+	for (size_t i = 0; i < nr_runs; i++)
+		if (runs[i].outcome == EMBER_FATE_DENIED)
+			nr_denied += runs[i].nr_pages;
+	return nr_denied >= move->nr_pages;
+}
+
+/* One region's pages, of which @cd is told unless it is NULL; in @ret_there those that are on the
+ * destination now. */
 static void account_region(struct ember_book *book, struct ember_cooldown *cd,
 			   const struct ember_move *move, const struct ember_move_region *mr,
 			   struct runs *runs, uint64_t now_ns,
@@ -118,8 +136,9 @@ static void account_region(struct ember_book *book, struct ember_cooldown *cd,
 			book->outcome[outcome]++;
 			if (outcome == EMBER_FATE_MOVED || outcome == EMBER_FATE_ALREADY)
 				ret_there[w] |= bits & -bits;
-			feed_back(cd, move, mr->addr + ((uint64_t)page << PAGE_SHIFT), outcome,
-				  now_ns);
+			if (cd)
+				feed_back(cd, move, mr->addr + ((uint64_t)page << PAGE_SHIFT),
+					  outcome, now_ns);
 		}
 }
 
@@ -145,11 +164,13 @@ uint64_t ember_account_result(struct ember_account *acct, struct ember_regions *
 	uint64_t bytes = (uint64_t)move->nr_pages << PAGE_SHIFT;
 	uint64_t before = book->outcome[EMBER_FATE_MOVED];
 	struct runs reader = {.run = runs, .nr = nr_runs};
+	bool denied = ember_account_is_denied(move, runs, nr_runs);
 
 	for (uint32_t i = 0; i < move->nr_regions; i++) {
 		uint64_t there[EMBER_PLANE_WORDS];
 
-		account_region(book, cooldown, move, &regions[i], &reader, now_ns, there);
+		account_region(book, denied ? NULL : cooldown, move, &regions[i], &reader, now_ns,
+			       there);
 		settle_region(rs, move, regions[i].addr, there);
 	}
 	acct->inflight_bytes[move->dest] -=

@@ -6,6 +6,7 @@
 #ifndef EMBER_ACCOUNT_H
 #define EMBER_ACCOUNT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,7 @@
 	X(LARGE, "large-folio", "part of a huge page, which the module leaves whole")              \
 	X(UNSPLIT, "unsplit", "of a huge page that would not be split: in use, pinned or locked")  \
 	X(NO_MEMORY, "no-memory", "no free page on that node")                                     \
+	X(NO_DEST, "no-destination", "that memory is gone, or is being removed")                   \
 	X(DENIED, "denied", "not permitted (cpuset, policy, capability)")                          \
 	X(ISOLATED, "isolated", "its process runs on isolated CPUs")                               \
 	X(GONE, "gone", "the process is gone or has another address space")                        \
@@ -78,12 +80,17 @@ void ember_account_submitted(struct ember_account *acct, struct ember_regions *r
  * The result of @move: run lengths over its selected pages in ascending order of address, region by
  * region as in @regions. Pages beyond the last run count as EMBER_FATE_UNKNOWN; runs beyond
  * the last page are ignored. @rs NULL: the process is gone, only the books are kept.
- * Returns the number of pages that moved.
+ * Returns the number of pages that moved. If all were denied the cool-down is not told: it
+ * remembers pages, and a large process would fill it.
  */
 uint64_t ember_account_result(struct ember_account *acct, struct ember_regions *rs,
 			      struct ember_cooldown *cooldown, const struct ember_move *move,
 			      const struct ember_move_region *regions,
 			      const struct ember_fate_run *runs, size_t nr_runs, uint64_t now_ns);
+
+/* Every page of @move was denied: that is about its process and the destination, not the pages. */
+bool ember_account_is_denied(const struct ember_move *move, const struct ember_fate_run *runs,
+			     size_t nr_runs);
 
 /* Sum over movers. */
 void ember_account_sum(const struct ember_account *acct, enum ember_direction direction,

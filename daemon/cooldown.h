@@ -21,7 +21,7 @@
 /* Why a page was refused: how soon is it worth another try? */
 enum ember_refused {
 	EMBER_REFUSED_BUSY,      /* locked, isolated, being written: may pass at any moment */
-	EMBER_REFUSED_NO_MEMORY, /* nothing is wrong with the page: the node was full */
+	EMBER_REFUSED_NO_MEMORY, /* nothing is wrong with the page: the node was full, or gone */
 	EMBER_REFUSED_LASTING,   /* pinned, of a kind that does not move, not permitted */
 	EMBER_NR_REFUSED,
 };

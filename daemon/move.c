@@ -46,6 +46,7 @@ static int collect_plan_procs(struct ember_engine *e)
 {
 	uint16_t restricted = ember_policy_restricted(e->policy, &e->topo);
 	struct ember_process *process;
+	uint64_t now = now_ns();
 	uint32_t nr = 0;
 
 	if (e->nr_plan_procs_alloc < e->processes.nr) {
@@ -65,7 +66,8 @@ static int collect_plan_procs(struct ember_engine *e)
 		    .hands = &process->hands,
 		    .owner = process->facts.uid,
 		    .weight = process->weight,
-		    .allowed = ember_process_allowed(process, restricted),
+		    .allowed = ember_process_allowed(process, restricted) &
+			       ~ember_process_denied(process, now),
 		    .nr_cpus = process->nr_cpus,
 		    .nr_hugetlb = process->facts.hugetlb_bytes / PAGE_BYTES,
 		    .home = process->home,
@@ -224,6 +226,15 @@ static void learn_cost(struct ember_engine *e, const struct ember_job *job, uint
 			       job->move.nr_pages, nr_moved, job->time_ns);
 }
 
+static void learn_denied(struct ember_process *process, const struct ember_job *job,
+			 uint64_t nr_moved)
+{
+	if (nr_moved)
+		ember_process_note_arrived(process, job->move.dest);
+	else if (ember_account_is_denied(&job->move, job->runs, job->nr_runs))
+		ember_process_note_denied(process, job->move.dest, now_ns());
+}
+
 void ember_move_account(struct ember_engine *e)
 {
 	struct ember_job *job;
@@ -240,6 +251,8 @@ void ember_move_account(struct ember_engine *e)
 			PAGE_BYTES;
 		ember_quota_refund(&e->quota[job->move.direction], asked - moved);
 		*inflight -= asked < *inflight ? asked : *inflight;
+		if (process)
+			learn_denied(process, job, moved / PAGE_BYTES);
 		note_waits(e, job);
 		e->status.nr_split += job->nr_split;
 		e->status.nr_unsplit += job->nr_unsplit;

@@ -168,6 +168,8 @@ static enum ember_fate fate_of_errno(int error)
 		return EMBER_FATE_DENIED;
 	case -ENOMEM:
 		return EMBER_FATE_NO_MEMORY;
+	case -ENODEV:
+		return EMBER_FATE_NO_DEST;
 	default:
 		return EMBER_FATE_FAILED;
 	}

@@ -90,8 +90,9 @@ static enum ember_fate fate_of_refusal(int error)
 	case -ESRCH:
 		return EMBER_FATE_GONE;
 	case -EPERM:
-	case -ENODEV:
 		return EMBER_FATE_DENIED;
+	case -ENODEV:
+		return EMBER_FATE_NO_DEST;
 	case -ECANCELED:
 		return EMBER_FATE_CANCELLED;
 	default:

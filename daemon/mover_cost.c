@@ -7,8 +7,16 @@
 /* A preempted mover tells nothing of the other: no measurement counts for more than so often. */
 #define OUTLIER 4
 
-/* The other mover is tried after so many jobs of the better one, and then again. */
+/*
+ * Where there is no average yet that could put a measurement in its place, the least of the first
+ * few counts: whatever comes in between makes a mover slower, nothing makes it faster than it is.
+ */
+#define FIRST_JOBS 3
+
+/* The other mover is tried after so many jobs of the better one until it has had its first few ...
+ */
 #define FIRST_PROBE 16
+/* ... and then again. */
 #define NEXT_PROBE 256
 
 unsigned int ember_mover_runs(const uint64_t pages[EMBER_PLANE_WORDS])
@@ -33,10 +41,10 @@ struct ember_mover_case ember_mover_case_of(uint64_t nr_pages, uint64_t nr_runs,
 	return at;
 }
 
-static uint32_t average(uint32_t old, uint64_t sample)
+static uint32_t average(uint32_t old, uint32_t nr_jobs, uint64_t sample)
 {
-	if (!old)
-		return sample;
+	if (nr_jobs < FIRST_JOBS)
+		return nr_jobs && old < sample ? old : sample;
 	if (sample > (uint64_t)old * OUTLIER)
 		sample = (uint64_t)old * OUTLIER;
 	return old + (((int64_t)sample - old) >> AVERAGE_SHIFT);
@@ -49,14 +57,17 @@ void ember_mover_cost_learn(struct ember_mover_cost *cost, enum ember_base_mover
 	struct ember_mover_time *t = &cost->time[mover][at.cpus][at.density];
 	uint64_t page_ns;
 
+	/* It was tried, whatever came of it: what is refused today is not asked for in every plan.
+	 */
+	if (nr_asked >= EMBER_PROBE_PAGES)
+		t->nr_others = 0;
 	if (nr_moved < EMBER_PROBE_PAGES || nr_moved < nr_asked / 2 || !time_ns)
 		return;
 	page_ns = time_ns / nr_moved;
 	if (page_ns > UINT32_MAX)
 		page_ns = UINT32_MAX;
-	t->page_ns = average(t->page_ns, page_ns ? page_ns : 1);
+	t->page_ns = average(t->page_ns, t->nr_jobs, page_ns ? page_ns : 1);
 	t->nr_jobs++;
-	t->nr_others = 0;
 	cost->time[!mover][at.cpus][at.density].nr_others++;
 }
 
@@ -74,5 +85,5 @@ bool ember_mover_cost_wants_probe(const struct ember_mover_cost *cost, struct em
 	enum ember_base_mover best = ember_mover_cost_choose(cost, at);
 	const struct ember_mover_time *other = &cost->time[!best][at.cpus][at.density];
 
-	return other->nr_others >= (other->nr_jobs ? NEXT_PROBE : FIRST_PROBE);
+	return other->nr_others >= (other->nr_jobs < FIRST_JOBS ? FIRST_PROBE : NEXT_PROBE);
 }

@@ -38,9 +38,9 @@ enum ember_base_mover {
 };
 
 struct ember_mover_time {
-	uint32_t page_ns; /* moving average; 0: never measured */
+	uint32_t page_ns; /* moving average from the fourth job on; 0: never measured */
 	uint32_t nr_jobs;
-	uint32_t nr_others; /* measurements of the other mover since the last one of this */
+	uint32_t nr_others; /* measurements of the other mover since this was tried last */
 };
 
 /* Zeroed: nothing is known. */
@@ -56,7 +56,7 @@ struct ember_mover_case ember_mover_case_of(uint64_t nr_pages, uint64_t nr_runs,
 
 /*
  * A job of @nr_asked pages took @time_ns, @nr_moved of them moved. Jobs that are small or moved
- * little tell of something else and are ignored.
+ * little tell of something else: all they tell is that the mover was tried.
  */
 void ember_mover_cost_learn(struct ember_mover_cost *cost, enum ember_base_mover mover,
 			    struct ember_mover_case at, uint64_t nr_asked, uint64_t nr_moved,

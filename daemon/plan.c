@@ -343,9 +343,26 @@ static bool passes_cut(const struct picker *p, uint8_t rank)
 	return p->direction == EMBER_PROMOTE ? rank >= p->rank : rank <= p->rank;
 }
 
+static bool is_restricted(const struct exchange_ctx *x, uint8_t node)
+{
+	return x->plan_limits->restricted_nodes >> node & 1;
+}
+
+/* Not to be had for this exchange: not counted in it, and @why_not says why, once. */
+static void block(const struct exchange_ctx *x, struct picker *p, uint8_t rank, unsigned int nr,
+		  enum ember_why_not why_not)
+{
+	if (!p->blocked)
+		return;
+	p->blocked[rank] += nr;
+	p->nr_blocked += nr;
+	x->plan->nr_why_not[why_not] += nr;
+}
+
 /*
- * A page of @nr pages of 4 KiB. Pages that other processes map too cool down in both directions:
- * see decisions.md.
+ * A page of @nr pages of 4 KiB. Of those who map a shared page some may not be followed: nobody has
+ * said that they may have memory on a restricted node. Pages that other processes map too cool down
+ * in both directions: see decisions.md.
  */
 static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t addr, uint32_t proc,
 		      uint8_t rank, unsigned int nr, bool sideways, bool shared)
@@ -353,17 +370,17 @@ static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t a
 	enum ember_cooldown_move move = sideways                        ? EMBER_COOL_SIDEWAYS
 					: p->direction == EMBER_PROMOTE ? EMBER_COOL_UP
 									: EMBER_COOL_DOWN;
-	enum ember_cooldown_state state =
-	    ember_cooldown_look(x->cooldown, &x->procs[proc].id, addr, move, x->now_ns);
+	enum ember_cooldown_state state;
 
+	if (shared && p->direction == EMBER_PROMOTE && is_restricted(x, x->node)) {
+		block(x, p, rank, nr, EMBER_WHY_NOT_MODULE_ONLY);
+		return true;
+	}
+	state = ember_cooldown_look(x->cooldown, &x->procs[proc].id, addr, move, x->now_ns);
 	if (state == EMBER_COOL_FREE || (state == EMBER_COOL_AGAIN && !shared))
 		return false;
-	if (p->blocked) {
-		p->blocked[rank] += nr;
-		p->nr_blocked += nr;
-		x->plan->nr_why_not[state == EMBER_COOL_REFUSED ? EMBER_WHY_NOT_BACKOFF
-								: EMBER_WHY_NOT_COOLING] += nr;
-	}
+	block(x, p, rank, nr,
+	      state == EMBER_COOL_REFUSED ? EMBER_WHY_NOT_BACKOFF : EMBER_WHY_NOT_COOLING);
 	return true;
 }
 
@@ -589,10 +606,11 @@ static void leave_room(struct exchange_ctx *x, const struct ember_region *r,
 	}
 }
 
-/* The nearest node of the next tier down that can take @n pages; EMBER_NO_NODE: none. */
-static uint8_t node_below_for(const struct exchange_ctx *x, uint8_t class, int64_t n)
+/* The nearest node of @among in the next tier down that can take @n pages; EMBER_NO_NODE: none. */
+static uint8_t node_below_for(const struct exchange_ctx *x, uint8_t class, uint16_t among,
+			      int64_t n)
 {
-	uint16_t below = x->lower & takes_whole(&x->w->survey.classes[class]);
+	uint16_t below = among & x->lower & takes_whole(&x->w->survey.classes[class]);
 	uint8_t nodes[EMBER_MAX_NODES];
 	unsigned int nr, nr_nearest;
 
@@ -615,15 +633,28 @@ static void keep_first(uint64_t mask[EMBER_PLANE_WORDS], unsigned int n)
 	}
 }
 
+/* Where pages of @mask may go, for what the exchange knows of them. */
+static uint16_t open_to(const struct exchange_ctx *x, const struct ember_region *r,
+			const uint64_t mask[EMBER_PLANE_WORDS])
+{
+	uint64_t shared[EMBER_PLANE_WORDS], any = 0;
+
+	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+		any |= shared[w] & mask[w];
+	return any ? ~x->plan_limits->restricted_nodes : UINT16_MAX;
+}
+
 /* Where all of @mask may go, or a part of it, to which it is narrowed: a huge page stays whole. */
 static uint8_t demote_to(struct exchange_ctx *x, const struct ember_region *r,
 			 const struct ember_region_span *span, uint64_t mask[EMBER_PLANE_WORDS])
 {
 	unsigned int n = weight(mask);
-	uint8_t dest = node_below_for(x, span->class, n);
+	uint16_t among = open_to(x, r, mask);
+	uint8_t dest = node_below_for(x, span->class, among, n);
 
 	if (dest == EMBER_NO_NODE && r->order != EMBER_ORDER_PMD)
-		dest = node_below_for(x, span->class, 1);
+		dest = node_below_for(x, span->class, among, 1);
 	if (dest == EMBER_NO_NODE)
 		return dest;
 	if (x->w->accept[dest] < n)
@@ -866,6 +897,7 @@ static void find_exchange(struct exchange_ctx *x)
 	uint64_t up[EMBER_RANKS], down[EMBER_RANKS], held[EMBER_NR_DIRECTIONS][EMBER_RANKS];
 	uint64_t cooling = x->plan->nr_why_not[EMBER_WHY_NOT_COOLING];
 	uint64_t backoff = x->plan->nr_why_not[EMBER_WHY_NOT_BACKOFF];
+	uint64_t module_only = x->plan->nr_why_not[EMBER_WHY_NOT_MODULE_ONLY];
 	uint64_t nr = 0, nr_before;
 
 	x->ex = ember_exchange_find(x->candidates, x->victims, &x->limits);
@@ -874,6 +906,7 @@ static void find_exchange(struct exchange_ctx *x)
 	for (int i = 0; i < FILTER_ROUNDS && x->ex.nr_up + x->ex.nr_down; i++) {
 		x->plan->nr_why_not[EMBER_WHY_NOT_COOLING] = cooling;
 		x->plan->nr_why_not[EMBER_WHY_NOT_BACKOFF] = backoff;
+		x->plan->nr_why_not[EMBER_WHY_NOT_MODULE_ONLY] = module_only;
 		nr_before = nr;
 		nr = count_held_back(x, EMBER_PROMOTE, held[EMBER_PROMOTE]);
 		nr += count_held_back(x, EMBER_DEMOTE, held[EMBER_DEMOTE]);

@@ -213,15 +213,32 @@ static int check_range(struct ctx *ctx, uint64_t value, const struct key *key, c
 	return fail(ctx, "\"%s\" is out of range (%s)", text, range);
 }
 
+static void format_duration(uint64_t ns, char *text, size_t size)
+{
+	static const struct {
+		const char *unit;
+		uint64_t ns;
+	} units[] = {{"min", 60000000000ULL}, {"s", 1000000000ULL}, {"ms", 1000000ULL}};
+	size_t i = 0;
+
+	while (i + 1 < sizeof(units) / sizeof(*units) && ns % units[i].ns)
+		i++;
+	snprintf(text, size, "%" PRIu64 "%s", ns / units[i].ns, units[i].unit);
+}
+
 static int parse_duration(struct ctx *ctx, struct json_object *value, const struct key *key,
 			  void *to)
 {
 	const char *text = json_object_get_string(value);
 	uint64_t ns = 0;
 	int err = tell_value_error(ctx, ember_value_duration(text, &ns), text, key->example);
+	char min[24], max[24], range[64];
 
+	format_duration(key->min, min, sizeof(min));
+	format_duration(key->max, max, sizeof(max));
+	snprintf(range, sizeof(range), "%s to %s", min, max);
 	if (!err)
-		err = check_range(ctx, ns, key, text, "100ms to 60min");
+		err = check_range(ctx, ns, key, text, range);
 	if (!err)
 		*(uint64_t *)to = ns;
 	return err;

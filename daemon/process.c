@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cooldown.h"
 #include "util/cleanup.h"
 
 /* Fault samples are one in many: regions between two of them are probably new as well. */
@@ -100,6 +101,35 @@ void ember_process_remove(struct ember_process_table *table, struct ember_proces
 uint16_t ember_process_allowed(const struct ember_process *process, uint16_t restricted)
 {
 	return process->nodes | (process->policy_nodes & restricted);
+}
+
+void ember_process_note_denied(struct ember_process *process, uint8_t dest, uint64_t now_ns)
+{
+	struct ember_denied *denied = &process->denied[dest];
+
+	/* Requests that were under way already tell nothing new. */
+	if (now_ns < denied->until_ns)
+		return;
+	if (denied->nr < UINT8_MAX)
+		denied->nr++;
+	/* The second time counts double already: PATIENCE is for single pages. */
+	denied->until_ns =
+	    now_ns + ember_cooldown_backoff_ms(EMBER_REFUSED_LASTING, denied->nr + 1) * 1000000ULL;
+}
+
+void ember_process_note_arrived(struct ember_process *process, uint8_t dest)
+{
+	process->denied[dest] = (struct ember_denied){0};
+}
+
+uint16_t ember_process_denied(const struct ember_process *process, uint64_t now_ns)
+{
+	uint16_t denied = 0;
+
+	for (unsigned int i = 0; i < EMBER_MAX_NODES; i++)
+		if (now_ns < process->denied[i].until_ns)
+			denied |= 1U << i;
+	return denied;
 }
 
 void ember_process_note_home(struct ember_process *process, uint8_t home)

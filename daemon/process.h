@@ -19,6 +19,12 @@
 /* Distinct regions remembered between two early looks; more than that: one wide look. */
 #define EMBER_MAX_PENDING_FAULTS 256
 
+/* Moves of the whole process to one memory that were denied. */
+struct ember_denied {
+	uint64_t until_ns; /* not asked for before */
+	uint8_t nr;        /* in a row */
+};
+
 struct ember_process {
 	struct ember_proc_id id;
 	struct ember_proc facts;
@@ -36,7 +42,8 @@ struct ember_process {
 	bool untrackable; /* KVM: access bits mean nothing */
 	/* As last scanned: nodes that suit the cpuset and memory policies of its threads ... */
 	uint16_t nodes;
-	uint16_t policy_nodes; /* ... and that suit the policies at least */
+	uint16_t policy_nodes;                       /* ... and that suit the policies at least */
+	struct ember_denied denied[EMBER_MAX_NODES]; /* by destination */
 
 	/* Regions that fault samples named and no scan has seen. */
 	uint64_t faults[EMBER_MAX_PENDING_FAULTS]; /* 2 MiB aligned, not sorted */
@@ -72,6 +79,17 @@ void ember_process_remove(struct ember_process_table *table, struct ember_proces
 
 /* Nodes that its memory may be sent to; @restricted ones are in no cpuset by their very purpose. */
 uint16_t ember_process_allowed(const struct ember_process *process, uint16_t restricted);
+
+/*
+ * All pages of a request were denied the way to @dest: that is about the process, not about these
+ * pages, so the others are not asked for either, for as long as a page would be left alone that was
+ * refused for a lasting reason. A page that gets there ends that.
+ */
+void ember_process_note_denied(struct ember_process *process, uint8_t dest, uint64_t now_ns);
+void ember_process_note_arrived(struct ember_process *process, uint8_t dest);
+
+/* Memories that its pages are kept from for that reason. */
+uint16_t ember_process_denied(const struct ember_process *process, uint64_t now_ns);
 
 /*
  * A look found the process at home at @home. That counts when two looks in a row agree, or at once

@@ -175,6 +175,7 @@ void ember_report_publish(struct ember_engine *e)
 	status->threshold_level = e->plan.threshold_level;
 	status->settled = e->plan.settled;
 	memcpy(status->nr_why, e->plan.nr_why, sizeof(status->nr_why));
+	status->nr_cooldown_evicted = e->cooldown.nr_evicted;
 	memcpy(status->nr_why_not, e->plan.nr_why_not, sizeof(status->nr_why_not));
 	for (int node = 0; node < EMBER_MAX_NODES; node++)
 		if (e->topo.nodes[node].has_memory)

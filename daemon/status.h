@@ -69,6 +69,7 @@ struct ember_status {
 
 	/* Decisions of the last plan, in 4 KiB pages. */
 	uint64_t nr_plans;
+	uint64_t nr_cooldown_evicted;
 	uint64_t nr_why[EMBER_NR_WHY];
 	uint64_t nr_why_not[EMBER_NR_WHY_NOT];
 	uint8_t threshold_level;

@@ -60,7 +60,10 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Plan, COMMENT("Since the start"), INT(plans
 				     INT(threshold_interval_ns),
 				     COMMENT("Pages that the last plan moves"), ARRAY(why, Reason),
 				     COMMENT("Pages that it leaves where they are"),
-				     ARRAY(why_not, Reason));
+				     ARRAY(why_not, Reason),
+				     COMMENT("Since the start: pages to be left alone for a while "
+					     "that were forgotten sooner, for there were too many"),
+				     INT(cooldown_evicted));
 
 static SD_VARLINK_DEFINE_STRUCT_TYPE(
     Moves, COMMENT("promote or demote"), STR(direction),

@@ -18,6 +18,7 @@ MIB = 1 << 20
 PAGE_BYTES = 4096
 MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND = 0, 1, 2
 HOTSET_ADDRESS = 0x100000000000
+MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND = 0, 1, 2
 TESTS = pathlib.Path(__file__).resolve().parent
 POLICY = pathlib.Path("/etc/ember/policy.d/90-test.json")
 
@@ -152,6 +153,11 @@ def areas(pid, start, end):
     return [a for a in followed(pid).get("areas", []) if a["start"] < end and a["end"] > start]
 
 
+def why_not():
+    """Pages of the last plan that stay, by word."""
+    return {w["word"]: w["pages"] for w in status().get("plan", {}).get("why_not", [])}
+
+
 def applied_pages(direction=None, mover=None):
     """Pages that were moved, by emberd's books."""
     return sum(m["applied_pages"] for m in status().get("moves", [])
@@ -208,6 +214,21 @@ def hotset(*options, cpus=None):
     """The generator, which has populated its area."""
     bound = ["taskset", "-c", cpus] if cpus else []
     return child([*bound, str(TESTS / "hotset"), "--mark", "none", *map(str, options)], "READY")
+
+
+def set_memory_policy(mode, nodes=0):
+    mask = ctypes.c_ulong(nodes)
+    if numa.set_mempolicy(mode, ctypes.byref(mask) if nodes else None, ctypes.c_ulong(64 if nodes else 0)):
+        sys.exit(f"not ok: set_mempolicy: errno {ctypes.get_errno()}")
+
+
+@contextlib.contextmanager
+def hotset_under(mode, node, *options, cpus=None):
+    """As numactl starts it: the policy is inherited, and ours is dropped again."""
+    set_memory_policy(mode, 1 << node)
+    with hotset(*options, cpus=cpus) as program:
+        set_memory_policy(MPOL_DEFAULT)
+        yield program
 
 
 def grower():

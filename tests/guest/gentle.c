@@ -24,6 +24,7 @@
 
 #define NR_PAGES 2048
 #define NR_TRIES 12
+#define NR_KEPT 10 /* of them, at least so many within the limit */
 #define ISOLATED_CPU 1
 
 static struct ember_nl nl;
@@ -54,47 +55,54 @@ struct waits {
 	uint64_t lock_ns, unmapped_ns;
 };
 
-/*
- * The longest waits of the best of several requests, each for one region: whoever holds the lock
- * may be preempted, here by what else runs on the only CPU, and no limit is kept then.
- */
-static struct waits best_waits(char *area, uint32_t limit_ns)
+static int by_lock(const void *a, const void *b)
 {
-	struct waits best = {UINT64_MAX, UINT64_MAX};
+	const struct waits *x = a, *y = b;
 
+	return (x->lock_ns > y->lock_ns) - (x->lock_ns < y->lock_ns);
+}
+
+/*
+ * The longest waits of each of several requests for one region, the least first. Whoever holds the
+ * lock may be preempted, here by what else runs on the only CPU, and no limit is kept then: hence
+ * NR_KEPT and not all.
+ */
+static void measure_waits(char *area, uint32_t limit_ns, struct waits ret[NR_TRIES])
+{
 	for (unsigned int i = 0; i < NR_TRIES; i++) {
 		struct ember_nl_job *job =
 		    move(&self, area, EMBER_NL_REGION_PAGES, i % 2, 0, limit_ns);
 
 		if (job->nr_moved != EMBER_NL_REGION_PAGES)
 			expect(false, "%u of 512 pages moved", job->nr_moved);
-		if (job->longest_lock_ns < best.lock_ns)
-			best.lock_ns = job->longest_lock_ns;
-		if (job->longest_unmapped_ns < best.unmapped_ns)
-			best.unmapped_ns = job->longest_unmapped_ns;
+		ret[i] = (struct waits){job->longest_lock_ns, job->longest_unmapped_ns};
+		if (!ret[i].unmapped_ns || ret[i].unmapped_ns > ret[i].lock_ns)
+			expect(false, "pages were unmapped for %lu of %lu us",
+			       ret[i].unmapped_ns / 1000, ret[i].lock_ns / 1000);
 	}
-	return best;
+	qsort(ret, NR_TRIES, sizeof(*ret), by_lock);
 }
 
 static int test_limit(void)
 {
-	static const uint32_t shares[] = {1, 2, 4, 8};
+	static const uint32_t shares[] = {2, 4, 8};
+	struct waits waits[NR_TRIES];
 	char *area = area_map(EMBER_NL_REGION_PAGES);
 	uint64_t whole_ns;
 
 	area_fill(area, EMBER_NL_REGION_PAGES, 1, 1);
-	whole_ns = best_waits(area, 0).lock_ns;
+	measure_waits(area, 0, waits);
+	whole_ns = waits[0].lock_ns;
 	for (unsigned int i = 0; i < sizeof(shares) / sizeof(*shares); i++) {
 		uint32_t limit_ns = (uint32_t)(whole_ns / shares[i]);
-		struct waits waits = best_waits(area, limit_ns);
 
-		expect(waits.lock_ns <= limit_ns,
-		       "limit %u us: the mmap_lock was held for at most %u us (without one %u us)",
-		       limit_ns / 1000, (unsigned int)(waits.lock_ns / 1000),
-		       (unsigned int)(whole_ns / 1000));
-		expect(waits.unmapped_ns && waits.unmapped_ns <= waits.lock_ns,
-		       "pages were unmapped for at most %u us",
-		       (unsigned int)(waits.unmapped_ns / 1000));
+		measure_waits(area, limit_ns, waits);
+		expect(waits[NR_KEPT - 1].lock_ns <= limit_ns,
+		       "limit %u us: in %d of %d requests the mmap_lock was held for %lu to %lu us "
+		       "(without a limit for %lu us), in the others for up to %lu us",
+		       limit_ns / 1000, NR_KEPT, NR_TRIES, waits[0].lock_ns / 1000,
+		       waits[NR_KEPT - 1].lock_ns / 1000, whole_ns / 1000,
+		       waits[NR_TRIES - 1].lock_ns / 1000);
 	}
 	expect(!area_check(area, EMBER_NL_REGION_PAGES, 1), "contents");
 	return expect_status();

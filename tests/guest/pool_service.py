@@ -49,11 +49,11 @@ def pools():
     return {p["pool"]: p for p in json.loads(pool("list", "--json").stdout)["pools"]}
 
 
-def pages_in(pid, start, size):
-    """Pages of the program that lie in this physical range, by the kernel."""
+def pages_in(pid, start, size, last_bytes=SIZE):
+    """Pages of the program, of its last bytes, that lie in this physical range, by the kernel."""
     with open(f"/proc/{pid}/pagemap", "rb") as pagemap:
-        pagemap.seek(ADDRESS // PAGE_BYTES * 8)
-        entries = struct.unpack(f"{SIZE // PAGE_BYTES}Q", pagemap.read(SIZE // PAGE_BYTES * 8))
+        pagemap.seek((ADDRESS + SIZE - last_bytes) // PAGE_BYTES * 8)
+        entries = struct.unpack(f"{last_bytes // PAGE_BYTES}Q", pagemap.read(last_bytes // PAGE_BYTES * 8))
     first, last = start // PAGE_BYTES, (start + size) // PAGE_BYTES
     return sum(1 for e in entries if e >> 63 and first <= e & (1 << 55) - 1 < last)
 
@@ -66,6 +66,11 @@ def tell(keeper, command):
     keeper.stdin.write(command + "\n")
     keeper.stdin.flush()
     return keeper.stdout.readline().strip()
+
+
+def expect_answer(keeper, command, answer):
+    said = tell(keeper, command)
+    expect(f"{command}: {said}", said == answer)
 
 
 def expect_sound(keeper):
@@ -83,7 +88,7 @@ def expect_daemon_goes_on(nr_pools):
 
 
 def hot_in_pools(keeper):
-    there = pages_in(keeper.pid, FIRST, 512 * MIB)
+    there = pages_in(keeper.pid, FIRST, 512 * MIB, HOT)
     return mib(there) * MIB >= 0.9 * HOT, f"{mib(there):.0f} MiB of {HOT // MIB}"
 
 
@@ -111,7 +116,7 @@ def refusals(number):
 
 def comes_while_the_daemon_runs(keeper, first):
     def full():
-        there = pages_in(keeper.pid, FIRST, FIRST_BYTES)
+        there = pages_in(keeper.pid, FIRST, FIRST_BYTES, HOT)
         return mib(there) * MIB >= 0.9 * FIRST_BYTES, f"{mib(there):.0f} MiB"
 
     expect_soon("the first pool is full of hot pages", full, LIMIT_S)
@@ -141,14 +146,14 @@ def goes_while_the_program_runs(keeper, number, start, size, nr_left):
 def stays_while_something_is_held(keeper):
     number = add(FIRST, ALL_BYTES)
     expect_soon("hot pages come to the new pool", lambda: hot_in_pools(keeper), LIMIT_S)
-    expect(f"a pipe holds a page: {tell(keeper, 'pin')}", True)
+    expect_answer(keeper, "pin", "pinned")
     done = pool("remove", number)
     expect(f"the pool stays: status {done.returncode}, {done.stderr!r}",
            done.returncode == 1 and f"pool {number} stays, 4.0 KiB" in done.stderr and "pinned" in done.stderr and
            f"process {keeper.pid} (keeper)" in done.stderr)
     listed = pool().stdout
     expect(f"the list tells it too: {listed!r}", "could not be removed" in listed and "pinned" in listed)
-    expect(f"the pipe is closed: {tell(keeper, 'unpin')}", True)
+    expect_answer(keeper, "unpin", "unpinned")
     goes_while_the_program_runs(keeper, number, FIRST, ALL_BYTES, 0)
 
 

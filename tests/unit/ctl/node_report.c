@@ -288,6 +288,46 @@ static void the_policy_must_say_so(void **state)
 	sd_json_variant_unref(report);
 }
 
+/* Else the advice would be "restricted_nodes": [15], which emberd refuses. */
+static void nodes_that_ember_cannot_name(void **state)
+{
+	sd_json_variant *report = NULL;
+
+	(void)state;
+	assert_int_equal(node_report_make(&roots, 15, NULL, &report), -ERANGE);
+	assert_int_equal(node_report_make(&roots, 14, NULL, &report), -ENXIO);
+	assert_null(report);
+}
+
+static void errors_say_what_to_do(void **state)
+{
+	static const struct {
+		int error;
+		const char *text;
+	} cases[] = {
+	    {-ENXIO, "no node 20 with memory"},
+	    {-ERANGE, "nodes 0 to 14"},
+	    {-EACCES, "only root"},
+	    {-EPERM, "only root"},
+	    {-ENOTSUP, "no cgroup2 at"},
+	    {-EPROTO, "systemctl restart emberd"},
+	    {-EREMOTEIO, "systemctl restart emberd"},
+	    {-EIO, "Input/output error"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char text[200] = "";
+		FILE *out = fmemopen(text, sizeof(text), "w");
+
+		assert_non_null(out);
+		node_report_explain(cases[i].error, &roots, 20, out);
+		fclose(out);
+		assert_non_null(strstr(text, cases[i].text));
+		assert_int_equal(text[strlen(text) - 1], '\n');
+	}
+}
+
 /* All else is right: not known. Something else is wrong already: not kept. */
 static void without_emberd(void **state)
 {
@@ -351,7 +391,8 @@ int main(void)
 	    TEST(as_it_should_be),        TEST(each_check_finds_what_it_is_for),
 	    TEST(each_leak_is_named),     TEST(a_leaking_process_is_named_safely),
 	    TEST(the_policy_must_say_so), TEST(without_emberd),
-	    TEST(what_cannot_be_checked), TEST(as_text),
+	    TEST(what_cannot_be_checked), TEST(nodes_that_ember_cannot_name),
+	    TEST(errors_say_what_to_do),  TEST(as_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -248,7 +248,7 @@ static void test_errors_say_what_to_do(void **state)
 		const char *text;
 	} table[] = {
 	    {-ENXIO, "memmap=0x20000000$0x80000000"},
-	    {-EBUSY, "/proc/iomem"},
+	    {-EBUSY, "somebody uses it; give it up there first\n"},
 	    {-EEXIST, "emberctl pool list"},
 	    {-EINVAL, "multiples of 2M"},
 	    {-ERANGE, "no such physical address"},
@@ -289,6 +289,7 @@ static const struct pool_info pools[] = {
      .state = "ready",
      .stuck = "pinned 512\nno-memory 3\nunmapped 1\nprocess 4711"},
     {.id = 13, .start = 0x140000000, .bytes = 2 * MIB, .error = -ENXIO, .state = "failed"},
+    {.id = 12, .start = 0x180000000, .bytes = 2 * MIB, .error = -EBUSY, .state = "failed"},
 };
 
 static void test_list(void **state)
@@ -300,6 +301,10 @@ static void test_list(void **state)
 	start_over();
 	pool_print_list(pools + 1, 1, out);
 	expect_text("failed\n      cannot be added: it is not set apart");
+	start_over(); /* from pools=: nobody reads /proc/iomem for it here */
+	pool_print_list(pools + 2, 1, out);
+	expect_text("failed\n      cannot be added: somebody uses it; give it up there first\n");
+	assert_null(strstr(written(), "says:"));
 	start_over();
 	pool_print_list(NULL, 0, out);
 	assert_string_equal(written(), "no pools\n");

@@ -162,6 +162,7 @@ static void test_feedback(void **state)
 	    {EMBER_FATE_ALREADY, EMBER_COOL_FREE, EMBER_COOL_FREE, EMBER_COOL_FREE},
 	    {EMBER_FATE_NOT_PRESENT, EMBER_COOL_FREE, EMBER_COOL_FREE, EMBER_COOL_FREE},
 	    {EMBER_FATE_NO_MEMORY, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_FREE},
+	    {EMBER_FATE_NO_DEST, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_FREE},
 	    {EMBER_FATE_GONE, EMBER_COOL_FREE, EMBER_COOL_FREE, EMBER_COOL_FREE},
 	    {EMBER_FATE_UNKNOWN, EMBER_COOL_FREE, EMBER_COOL_FREE, EMBER_COOL_FREE},
 	};
@@ -212,6 +213,34 @@ static void test_short_and_long_results(void **state)
 	assert_int_equal(book->tried, 16);
 }
 
+/* Denied as a whole: the books tell of each page, the table of none. In part: of those. */
+static void test_denied_as_a_whole_fills_no_table(void **state)
+{
+	const struct ember_fate_run all = {EMBER_FATE_DENIED, 64};
+	const struct ember_fate_run most[] = {{EMBER_FATE_DENIED, 63}, {EMBER_FATE_RACED, 1}};
+	struct ember_move m = move;
+	struct ember_move_region region = {.nr_pages = 64};
+
+	(void)state;
+	region.pages[0] = ~0ULL;
+	m.nr_regions = 1;
+	m.nr_pages = 64;
+	assert_true(ember_account_is_denied(&m, &all, 1));
+	ember_account_result(&account, &rs, &cooldown, &m, &region, &all, 1, 0);
+	assert_int_equal(account.books[m.direction][m.mover].outcome[EMBER_FATE_DENIED], 64);
+	for (uint64_t page = 0; page < 64; page++)
+		assert_int_equal(
+		    ember_cooldown_look(&cooldown, &m.id, page * 4096, EMBER_COOL_UP, 0),
+		    EMBER_COOL_FREE);
+	assert_false(ember_account_is_denied(&m, most, 2));
+	assert_false(ember_account_is_denied(&m, NULL, 0));
+	ember_account_result(&account, &rs, &cooldown, &m, &region, most, 2, 0);
+	assert_int_equal(ember_cooldown_look(&cooldown, &m.id, 62 * 4096ULL, EMBER_COOL_UP, 0),
+			 EMBER_COOL_REFUSED);
+	m.nr_pages = 63; /* too few to tell */
+	assert_false(ember_account_is_denied(&m, &all, 1));
+}
+
 /* The process, or a region of it, went away while its pages were on their way. */
 static void test_process_gone(void **state)
 {
@@ -240,6 +269,7 @@ int main(void)
 	    TEST(test_feedback),
 	    TEST(test_short_and_long_results),
 	    TEST(test_process_gone),
+	    TEST(test_denied_as_a_whole_fills_no_table),
 	    TEST(test_sideways_moves_are_told_apart),
 	    TEST(test_shared_moves_are_told_apart),
 	};

@@ -386,7 +386,7 @@ static void check_plan(const struct world *w)
 		must(m->proc < w->nr_procs && !w->plan_procs[m->proc].frozen);
 		must(w->topo.memory_nodes & w->plan_procs[m->proc].allowed & 1U << m->dest);
 		must(m->restricted == (w->limits.restricted_nodes >> m->dest & 1));
-		must(!m->restricted || ember_mover_is_module(m->mover));
+		must(!m->restricted || m->mover == EMBER_MOVER_MODULE);
 		must(m->nr_regions && m->first_region + m->nr_regions <= plan->nr_regions);
 		must(!w->limits.max_regions_per_move ||
 		     m->nr_regions <= w->limits.max_regions_per_move);

@@ -31,6 +31,7 @@ struct ember_genl {
 };
 
 static atomic_uint nr_shared;    /* requests for shared pages */
+static int refuse_all;           /* with this error; 0: no */
 static unsigned int break_every; /* so many waits the connection breaks; 0: never */
 
 #define WRAPS(name) __asm__("__wrap_ember_genl_" name)
@@ -61,6 +62,8 @@ struct ember_genl *module_close(struct ember_genl *genl)
 int module_migrate(struct ember_genl *genl, uint64_t id, const struct ember_move *move,
 		   const struct ember_move_region *regions)
 {
+	if (refuse_all)
+		return refuse_all;
 	nr_shared += move->mover == EMBER_MOVER_MODULE_SHARED;
 	if (break_every && id % 400 == 0)
 		genl->broken = true; /* on the way there */
@@ -242,6 +245,35 @@ static void test_broken_connections_are_replaced(void **state)
 	assert_true(fates[EMBER_FATE_FAILED] > 0 && fates[EMBER_FATE_FAILED] < NR_JOBS / 20);
 }
 
+/* What the whole request met is what each of its pages met. */
+static void test_a_refusal_tells_what_is_wrong(void **state)
+{
+	static const struct {
+		int error;
+		enum ember_fate fate;
+	} cases[] = {{-ESRCH, EMBER_FATE_GONE},
+		     {-EPERM, EMBER_FATE_DENIED},
+		     {-ENODEV, EMBER_FATE_NO_DEST},
+		     {-ECANCELED, EMBER_FATE_CANCELLED},
+		     {-EOVERFLOW, EMBER_FATE_FAILED}};
+	struct ember_movers *movers = start();
+
+	(void)state;
+	alarm(HANG_S);
+	for (size_t i = 0; i < NR(cases); i++) {
+		uint64_t fates[EMBER_NR_FATES] = {0};
+
+		refuse_all = cases[i].error;
+		submit(movers, new_job(NULL, 0, 2)); /* for the module */
+		while (!take(movers, fates))
+			nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+		assert_int_equal(fates[cases[i].fate], 1);
+	}
+	alarm(0);
+	ember_movers_free(movers);
+	refuse_all = 0;
+}
+
 static void test_stop_while_all_is_under_way(void **state)
 {
 	uint64_t start_ns = start_of_this_process();
@@ -264,6 +296,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_each_job_comes_back_once),
 	    cmocka_unit_test(test_broken_connections_are_replaced),
+	    cmocka_unit_test(test_a_refusal_tells_what_is_wrong),
 	    cmocka_unit_test(test_stop_while_all_is_under_way),
 	};
 

@@ -65,7 +65,7 @@ static void the_faster_one_is_chosen_by_density(void **state)
 	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), MODULE);
 	dense(&cost, MODULE, 1, 2000);
 	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), MODULE);
-	dense(&cost, CALL, 1, 1000);
+	dense(&cost, CALL, 3, 1000);
 	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), CALL);
 	assert_int_equal(ember_mover_cost_choose(&cost, LESS_DENSE),
 			 MODULE);                                       /* nothing is known of it */
@@ -79,12 +79,53 @@ static void one_outlier_decides_nothing(void **state)
 	struct ember_mover_cost cost = {0};
 
 	(void)state;
-	dense(&cost, CALL, 1, 1500);
+	dense(&cost, CALL, 3, 1500);
 	dense(&cost, MODULE, 20, 1000);
 	dense(&cost, MODULE, 1, 1000000);
 	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), MODULE);
 	dense(&cost, MODULE, 3, 1000000);
 	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), CALL);
+}
+
+/* The very first job of a mover was preempted, or those of both were: no decision for long. */
+static void a_slow_start_is_made_good(void **state)
+{
+	struct ember_mover_cost cost = {0};
+
+	(void)state;
+	dense(&cost, MODULE, 16, 2000);
+	dense(&cost, CALL, 1, 100000);
+	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), MODULE);
+	dense(&cost, MODULE, 16, 2000);
+	assert_true(ember_mover_cost_wants_probe(&cost, DENSE)); /* not only after 256 */
+	dense(&cost, CALL, 1, 1000);
+	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), CALL);
+	cost = (struct ember_mover_cost){0};
+	dense(&cost, MODULE, 1, 100000);
+	dense(&cost, CALL, 1, 2000);
+	dense(&cost, MODULE, 2, 1000);
+	assert_int_equal(ember_mover_cost_choose(&cost, DENSE), MODULE);
+}
+
+static void what_is_refused_is_not_asked_for_in_every_plan(void **state)
+{
+	struct ember_mover_cost cost = {0};
+	unsigned int nr_probes = 0;
+
+	(void)state;
+	dense(&cost, MODULE, 16, 1000);
+	for (unsigned int i = 0; i < 1000; i++) {
+		if (ember_mover_cost_wants_probe(&cost, DENSE)) {
+			ember_mover_cost_learn(&cost, CALL, DENSE, 512, 0, i % 2 * 1000);
+			nr_probes++;
+		}
+		dense(&cost, MODULE, 1, 1000);
+	}
+	assert_in_range(nr_probes, 1000 / 16 - 1, 1000 / 16 + 1);
+	/* a region of few pages is no trial */
+	dense(&cost, MODULE, 16, 1000);
+	ember_mover_cost_learn(&cost, CALL, DENSE, 63, 63, 1000);
+	assert_true(ember_mover_cost_wants_probe(&cost, DENSE));
 }
 
 static void jobs_that_tell_of_something_else_are_ignored(void **state)
@@ -110,6 +151,12 @@ static void the_other_one_is_tried_now_and_then(void **state)
 	assert_false(ember_mover_cost_wants_probe(&cost, DENSE));
 	dense(&cost, MODULE, 1, 1000);
 	assert_true(ember_mover_cost_wants_probe(&cost, DENSE));
+	for (unsigned int i = 0; i < 2; i++) {
+		dense(&cost, CALL, 1, 2000);
+		assert_false(ember_mover_cost_wants_probe(&cost, DENSE));
+		dense(&cost, MODULE, 16, 1000);
+		assert_true(ember_mover_cost_wants_probe(&cost, DENSE));
+	}
 	dense(&cost, CALL, 1, 2000);
 	assert_false(ember_mover_cost_wants_probe(&cost, DENSE));
 	dense(&cost, MODULE, 255, 1000);
@@ -126,6 +173,8 @@ int main(void)
 	    cmocka_unit_test(density_is_the_power_of_two_of_the_pages_per_run),
 	    cmocka_unit_test(the_faster_one_is_chosen_by_density),
 	    cmocka_unit_test(one_outlier_decides_nothing),
+	    cmocka_unit_test(a_slow_start_is_made_good),
+	    cmocka_unit_test(what_is_refused_is_not_asked_for_in_every_plan),
 	    cmocka_unit_test(jobs_that_tell_of_something_else_are_ignored),
 	    cmocka_unit_test(the_other_one_is_tried_now_and_then),
 	};

@@ -1225,15 +1225,12 @@ static void test_restricted_fast_node(void **state)
 		add_record(&p, &rec, HOT);
 	}
 	make(&t, &p, 1, &limits);
-	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 512 + 512);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 512 + 511);
 	for (uint32_t i = 0; i < plan.nr_moves; i++) {
-		bool shared = plan.moves[i].nr_pages == 1;
-
-		assert_int_equal(plan.moves[i].mover,
-				 shared ? EMBER_MOVER_MODULE_SHARED : EMBER_MOVER_MODULE);
+		assert_int_equal(plan.moves[i].mover, EMBER_MOVER_MODULE);
 		assert_true(plan.moves[i].restricted);
 	}
-	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY], 512 + 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY], 512 + 512 + 1);
 	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_NOT_ALLOWED], 0);
 	limits.restricted_nodes = 0;
 	make(&t, &p, 1, &limits);
@@ -1298,6 +1295,52 @@ static void test_restricted_middle_node(void **state)
 							  ? EMBER_MOVER_MOVE_PAGES
 							  : EMBER_MOVER_MODULE);
 	}
+	ember_regions_clear(&p.rs);
+}
+
+/*
+ * A page that a child maps, which nobody follows and whose cpuset leaves the node out: neither on
+ * its way down nor up does it come to a restricted node, and nothing gives way for it.
+ */
+static void test_shared_pages_pass_a_restricted_node_by(void **state)
+{
+	struct ember_topology t = no_nodes();
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec = make_record(0);
+	struct proc p;
+
+	(void)state;
+	add_node(&t, 0, 0, 64, 0);
+	add_node(&t, 1, 1, 64, 32);
+	add_node(&t, 2, 2, 256, 128);
+	limits.restricted_nodes = 1U << 1;
+	make_proc(&p, 1);
+	place(&rec, 0);
+	memset(rec.young, 0xff,
+	       sizeof(rec.young)); /* what is not touched is not known to be shared */
+	memset(rec.shared, 0xff, sizeof(rec.shared));
+	add_record(&p, &rec, COLD);
+	add_region(&p, 1, COLD, 0);
+	for (unsigned int i = 2; i < 4; i++)
+		add_region(&p, i, HOT, 2);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 2 * 512);
+	assert_int_equal(planned(0, 1, EMBER_DEMOTE), 512); /* the one that nobody else maps */
+	assert_int_equal(planned(0, 2, EMBER_DEMOTE), 512);
+	ember_regions_clear(&p.rs);
+
+	make_proc(&p, 1);
+	t = cxl(0);
+	limits.restricted_nodes = 1U << 0;
+	place(&rec, 1);
+	add_record(&p, &rec, HOT);
+	add_region(&p, 1, COLD, 0);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(plan.nr_moves, 0);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY], 512);
+	limits.restricted_nodes = 0;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 512);
 	ember_regions_clear(&p.rs);
 }
 
@@ -1750,6 +1793,7 @@ int main(void)
 	    TEST(test_restricted_fast_node),
 	    TEST(test_restricted_node_exchanges),
 	    TEST(test_restricted_middle_node),
+	    TEST(test_shared_pages_pass_a_restricted_node_by),
 	    TEST(test_bound_areas_stay),
 	    TEST(test_placed_by_hand_stays),
 	    TEST(test_far_pages_displace_cold_ones),

@@ -247,7 +247,7 @@ static const struct {
     {G("\"damon_stat\": \"Y\""), {"/global/damon_stat", "none of", "\"leave\""}},
     {G("\"copy_engine\": \"cpu\""), {"/global/copy_engine", "none of", "\"measured\""}},
     {G("\"isolated_cpus\": \"move\""), {"/global/isolated_cpus", "none of", "\"leave\""}},
-    {G("\"longest_wait\": \"2s\""), {"/global/longest_wait", "out of range"}},
+    {G("\"longest_wait\": \"2s\""), {"/global/longest_wait", "out of range (1ms to 1s)"}},
     {G("\"longest_wait\": \"0ms\""), {"/global/longest_wait", "out of range"}},
     {G("\"placed_by_hand\": \"999ms\""), {"/global/placed_by_hand", "out of range", "0s or 1s"}},
     {G("\"placed_by_hand\": \"1441min\""), {"/global/placed_by_hand", "out of range"}},

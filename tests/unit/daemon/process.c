@@ -64,6 +64,37 @@ static void test_many(void **state)
 	ember_processes_clear(&table);
 }
 
+#define SECOND 1000000000ULL
+
+/* 60 s, 120 s … 960 s, for that destination only; what was under way does not count again. */
+static void test_denied_as_a_whole(void **state)
+{
+	static const unsigned int expected_s[] = {60, 120, 240, 480, 960, 960};
+	struct ember_process_table table = {};
+	struct ember_process *p = add(&table, 1, 1);
+	uint64_t now = SECOND;
+
+	(void)state;
+	assert_int_equal(ember_process_denied(p, now), 0);
+	for (size_t i = 0; i < NR(expected_s); i++) {
+		uint64_t end = now + expected_s[i] * SECOND;
+
+		ember_process_note_denied(p, 3, now);
+		ember_process_note_denied(p, 3, now + SECOND);
+		assert_int_equal(ember_process_denied(p, end - 1), 1 << 3);
+		assert_int_equal(ember_process_denied(p, end), 0);
+		now = end;
+	}
+	ember_process_note_denied(p, 0, now);
+	ember_process_note_denied(p, 3, now);
+	assert_int_equal(ember_process_denied(p, now), 1 << 3 | 1);
+	ember_process_note_arrived(p, 3);
+	assert_int_equal(ember_process_denied(p, now), 1);
+	ember_process_note_denied(p, 3, now);
+	assert_int_equal(ember_process_denied(p, now + 60 * SECOND), 0);
+	ember_processes_clear(&table);
+}
+
 static void test_faults(void **state)
 {
 	static uint64_t ranges[EMBER_MAX_PENDING_FAULTS][2];
@@ -128,8 +159,11 @@ static void test_allowed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_table),   cmocka_unit_test(test_many),
-	    cmocka_unit_test(test_faults),  cmocka_unit_test(test_too_many_faults),
+	    cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_denied_as_a_whole),
+	    cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_too_many_faults),
 	    cmocka_unit_test(test_allowed),
 	};
 

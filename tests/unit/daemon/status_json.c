@@ -81,6 +81,7 @@ static int set_up(void **state)
 	add_proc(s, 4712, 1001, "evil\033[2J\xff");
 	s->tgids[s->nr_procs++] = 4713; /* one that is not listed */
 	s->nr_plans = 12;
+	s->nr_cooldown_evicted = 34;
 	s->nr_why[EMBER_WHY_FILL] = 512;
 	s->nr_why_not[EMBER_WHY_NOT_PLACED] = 99;
 	book->tried = 1000;
@@ -179,6 +180,7 @@ static void figures_arrive(void **state)
 	expect_text(v, "plan/why_not/0/word", "placed");
 	expect_number(v, "split_pages", 511);
 	expect_number(v, "unsplit_pages", 512);
+	expect_number(v, "plan/cooldown_evicted", 34);
 	expect_number(v, "cost/cpu_share_bp", 123);
 	expect_number(v, "numa_balancing/mode", 0);
 	expect_number(v, "numa_balancing/saved_mode", 1);
