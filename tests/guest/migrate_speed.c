@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0-or-later */
+// SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * How fast do both movers move the same pages? Pages per second of the module (one
  * client, requests in flight up to the credits) and of one move_pages(2) call, for
@@ -10,8 +10,13 @@
  * the ratio is the same on any host, however busy.
  *
  *	migrate_speed [--pages N] [--rounds N] [--dense RATIO] [--busy N]
+ *	migrate_speed --table [--pages N] [--rounds N]
  *
  * --busy N: the target is not idle, N threads of it read the area all the time.
+ *
+ * --table: dense, 1-in-4, 1-in-8 and huge pages, each with an idle target and with one and two
+ * busy threads; and which mover emberd would take after these turns (daemon/mover_cost.c), which
+ * must not be slower than 0.95 of the better one. Huge pages are moved whole, by move_pages(2).
  */
 #include <errno.h>
 #include <getopt.h>
@@ -26,6 +31,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "daemon/mover_cost.h"
 #include "tests/lib/area.h"
 #include "tests/lib/ember_nl.h"
 #include "tests/lib/expect.h"
@@ -38,6 +44,7 @@ static struct options {
 	unsigned int rounds;
 	double dense; /* least ratio */
 	unsigned int busy;
+	bool table;
 } options = {.nr_pages = 16384, .rounds = 5, .dense = 1.5};
 
 struct target {
@@ -45,6 +52,20 @@ struct target {
 	struct ember_identity identity;
 	char *area;
 	size_t nr_pages;
+	bool huge;
+};
+
+/* Which pages of an area are moved. */
+struct pattern {
+	const char *name;
+	size_t stride;
+	bool huge; /* of huge pages, by one address each */
+};
+
+/* What both movers did in turns: pages per second; none by the module: it was not asked. */
+struct rates {
+	double module, syscall, ratio;
+	enum ember_base_mover choice;
 };
 
 /* Reads the area for ever: keeps the mm loaded, its TLB entries warm. */
@@ -64,6 +85,8 @@ static void be_target(struct target *target, int out)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	target->area = area_map(target->nr_pages);
+	if (target->huge)
+		madvise(target->area, target->nr_pages * PAGE_BYTES, MADV_HUGEPAGE);
 	area_fill(target->area, target->nr_pages, 0, SEED);
 	for (unsigned int i = 0; i < options.busy; i++)
 		pthread_create(&thread, NULL, read_area, target);
@@ -73,9 +96,9 @@ static void be_target(struct target *target, int out)
 		pause();
 }
 
-static void start_target(struct target *ret_target, size_t nr_pages)
+static void start_target(struct target *ret_target, size_t nr_pages, bool huge)
 {
-	struct target target = {.nr_pages = nr_pages};
+	struct target target = {.nr_pages = nr_pages, .huge = huge};
 	int fds[2];
 
 	if (pipe(fds))
@@ -163,7 +186,8 @@ static double by_module(struct ember_nl *nl, const struct target *target, size_t
 	return (double)moved / used;
 }
 
-static double by_move_pages(const struct target *target, size_t stride, int node)
+/* @weight: pages of 4 KiB that each address stands for. */
+static double by_move_pages(const struct target *target, size_t stride, size_t weight, int node)
 {
 	size_t nr = target->nr_pages / stride, moved = 0;
 	void **pages = calloc(nr, sizeof(*pages));
@@ -189,7 +213,7 @@ static double by_move_pages(const struct target *target, size_t stride, int node
 	free(pages);
 	free(nodes);
 	free(status);
-	return (double)moved / used;
+	return (double)(moved * weight) / used;
 }
 
 static int compare(const void *a, const void *b)
@@ -205,50 +229,92 @@ static double median(double *values, unsigned int nr)
 	return nr % 2 ? values[nr / 2] : (values[nr / 2 - 1] + values[nr / 2]) / 2;
 }
 
-/* Median of ratios, each of two turns next to each other; who goes first alternates. */
-static double compare_movers(struct ember_nl *nl, const char *name, size_t stride)
+static struct ember_mover_case case_of(const struct pattern *pattern)
 {
-	double ratio[MAX_ROUNDS], module[MAX_ROUNDS], syscall[MAX_ROUNDS];
+	size_t nr = EMBER_NL_REGION_PAGES / pattern->stride;
+
+	return ember_mover_case_of(nr, pattern->stride == 1 ? 1 : nr, options.busy);
+}
+
+static void learn(struct ember_mover_cost *cost, const struct pattern *pattern,
+		  enum ember_base_mover mover, double rate)
+{
+	ember_mover_cost_learn(cost, mover, case_of(pattern), 512, 512, (uint64_t)(512e9 / rate));
+}
+
+/* Medians; the ratio is that of two turns next to each other. Who goes first alternates. */
+static struct rates compare_movers(struct ember_nl *nl, const struct pattern *pattern)
+{
+	double ratio[MAX_ROUNDS], module[MAX_ROUNDS] = {0}, syscall[MAX_ROUNDS];
+	size_t stride = pattern->huge ? REGION_PAGES : pattern->stride;
+	size_t weight = pattern->huge ? REGION_PAGES : 1;
+	struct ember_mover_cost cost = {0};
 	struct target target;
-	double result;
+	struct rates rates;
 	int node = 1;
 
-	start_target(&target, options.nr_pages * stride);
-	by_module(nl, &target, stride, 1); /* warm-up of both */
-	by_move_pages(&target, stride, 0);
-	for (unsigned int i = 0; i < options.rounds; i++) {
-		if (i % 2)
-			syscall[i] = by_move_pages(&target, stride, node);
-		else
-			module[i] = by_module(nl, &target, stride, (uint32_t)node);
+	start_target(&target, options.nr_pages * pattern->stride, pattern->huge);
+	by_move_pages(&target, stride, weight, 1); /* warm-up of both */
+	if (!pattern->huge)
+		by_module(nl, &target, stride, 0);
+	else
+		by_move_pages(&target, stride, weight, 0);
+	for (unsigned int i = 0; i < 2 * options.rounds; i++) {
+		if (i % 4 == 1 || i % 4 == 2 || pattern->huge) {
+			syscall[i / 2] = by_move_pages(&target, stride, weight, node);
+			learn(&cost, pattern, EMBER_BASE_MOVE_PAGES, syscall[i / 2]);
+		} else {
+			module[i / 2] = by_module(nl, &target, stride, (uint32_t)node);
+			learn(&cost, pattern, EMBER_BASE_MODULE, module[i / 2]);
+		}
 		node = !node;
-		if (i % 2)
-			module[i] = by_module(nl, &target, stride, (uint32_t)node);
-		else
-			syscall[i] = by_move_pages(&target, stride, node);
-		node = !node;
-		ratio[i] = module[i] / syscall[i];
-		printf("       %s round %u: module %.0f pages/s, move_pages(2) %.0f pages/s, "
-		       "ratio %.2f\n",
-		       name, i, module[i], syscall[i], ratio[i]);
+		ratio[i / 2] = module[i / 2] / syscall[i / 2];
 	}
-	result = median(ratio, options.rounds);
-	printf("%-16s module %8.0f pages/s  move_pages(2) %8.0f pages/s  median ratio %.2f\n", name,
-	       median(module, options.rounds), median(syscall, options.rounds), result);
+	rates.module = median(module, options.rounds);
+	rates.syscall = median(syscall, options.rounds);
+	rates.ratio = median(ratio, options.rounds);
+	rates.choice = pattern->huge ? EMBER_BASE_MOVE_PAGES
+				     : ember_mover_cost_choose(&cost, case_of(pattern));
+	printf("%-8s module %8.0f pages/s  move_pages(2) %8.0f pages/s  median ratio %.2f (%.2f to "
+	       "%.2f)\n",
+	       pattern->name, rates.module, rates.syscall, rates.ratio, ratio[0],
+	       ratio[options.rounds - 1]);
 	fflush(stdout);
 	kill(target.pid, SIGKILL);
 	waitpid(target.pid, NULL, 0);
-	return result;
+	return rates;
+}
+
+static const struct pattern patterns[] = {
+    {"1-in-8", 8, false}, {"1-in-4", 4, false}, {"dense", 1, false}, {"2M", 1, true}};
+
+static void print_row(const struct pattern *pattern, const struct rates *rates)
+{
+	double better = rates->module > rates->syscall ? rates->module : rates->syscall;
+	double chosen = rates->choice == EMBER_BASE_MODULE ? rates->module : rates->syscall;
+
+	expect(chosen >= 0.95 * better, "%s, %u busy: emberd takes %s, %.2f of the better mover",
+	       pattern->name, options.busy,
+	       rates->choice == EMBER_BASE_MODULE ? "the module" : "move_pages(2)",
+	       chosen / better);
+}
+
+static void make_table(struct ember_nl *nl)
+{
+	for (options.busy = 0; options.busy <= 2; options.busy++)
+		for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
+			struct rates rates = compare_movers(nl, &patterns[i]);
+
+			print_row(&patterns[i], &rates);
+		}
 }
 
 static void parse_options(int argc, char **argv)
 {
 	static const struct option list[] = {
-	    {"pages", required_argument, NULL, 'p'},
-	    {"rounds", required_argument, NULL, 'r'},
-	    {"dense", required_argument, NULL, 'd'},
-	    {"busy", required_argument, NULL, 'b'},
-	    {0},
+	    {"pages", required_argument, NULL, 'p'}, {"rounds", required_argument, NULL, 'r'},
+	    {"dense", required_argument, NULL, 'd'}, {"busy", required_argument, NULL, 'b'},
+	    {"table", no_argument, NULL, 't'},       {0},
 	};
 	int option;
 
@@ -261,6 +327,8 @@ static void parse_options(int argc, char **argv)
 			options.dense = strtod(optarg, NULL);
 		else if (option == 'b')
 			options.busy = (unsigned int)strtoul(optarg, NULL, 0);
+		else if (option == 't')
+			options.table = true;
 		else
 			exit(2);
 	}
@@ -271,16 +339,21 @@ static void parse_options(int argc, char **argv)
 int main(int argc, char **argv)
 {
 	struct ember_nl nl;
-	double dense;
+	double ratio;
 
 	parse_options(argc, argv);
 	ember_nl_begin(&nl, NULL);
-	/* The judged one last: a machine that has just booted is busy for a while. */
-	compare_movers(&nl, "1-in-8", 8);
-	compare_movers(&nl, "1-in-4", 4);
-	dense = compare_movers(&nl, "dense", 1);
-	expect(dense >= options.dense, "dense: want at least %.2f times move_pages(2), saw %.2f",
-	       options.dense, dense);
+	if (options.table) {
+		make_table(&nl);
+	} else {
+		/* The judged one last: a machine that has just booted is busy for a while. */
+		compare_movers(&nl, &patterns[0]);
+		compare_movers(&nl, &patterns[1]);
+		ratio = compare_movers(&nl, &patterns[2]).ratio;
+		expect(ratio >= options.dense,
+		       "dense: want at least %.2f times move_pages(2), saw %.2f", options.dense,
+		       ratio);
+	}
 	ember_nl_close(&nl);
 	return expect_status();
 }
