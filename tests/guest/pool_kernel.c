@@ -272,6 +272,11 @@ static void test_memory_failure(void)
 	if (!outcome)
 		fail("no memory");
 	madvise(area + 3 * PAGE_BYTES, PAGE_BYTES, MADV_HWPOISON);
+	moved = ember_nl_move(&nl, &self, area, NR, NULL, 0, 0, outcome);
+	expect(
+	    moved == NR - 1 && outcome[3] == EMBER_OUTCOME_COPY_FAILED,
+	    "a broken page is not moved: want 511 others and \"copy-failed\", saw %ld and \"%s\"",
+	    moved, ember_outcome_name(outcome[3]));
 	munmap(area, REGION_BYTES);
 	expect(pool_used_is(pool, 0) && pool_number(pool, "bad_bytes") == PAGE_BYTES,
 	       "a page breaks and comes back: want 0 used, 4096 bad; saw %ld, %ld",
@@ -282,7 +287,11 @@ static void test_memory_failure(void)
 	expect(moved == (long)room - 1 && !area_check(all, room, SEED),
 	       "it is not used again: want room for %zu, saw %ld", room - 1, moved);
 	munmap(all, room * PAGE_BYTES);
-	expect(pool_used_is(pool, 0), "all others back");
+	expect(pool_used_is(pool, 0) && pool_remove(&nl, pool), "all others back, the pool goes");
+	pool = pool_add(&nl, start, bytes);
+	expect(pool_number(pool, "bad_bytes") == PAGE_BYTES,
+	       "added anew it still leaves the page out: want 4096 bad, saw %ld",
+	       pool_number(pool, "bad_bytes"));
 	free(outcome);
 }
 

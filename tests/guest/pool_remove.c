@@ -245,6 +245,28 @@ static void test_left_behind(void)
 	munmap(area, NR * PAGE_BYTES);
 }
 
+/* What any user may map, and many programs do: address space without memory, here 64 TiB. */
+static void test_reserved_space(void)
+{
+	const size_t size = 1UL << 46;
+	int pool = pool_add(&nl, start, bytes);
+	char *area = area_map(NR), *space;
+	bool gone;
+
+	space = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (space == MAP_FAILED || mprotect(space + size / 2, PAGE_BYTES, PROT_READ | PROT_WRITE))
+		fail("64 TiB: %s", strerror(errno));
+	space[size / 2] = 1; /* so that it is not passed by for having no memory at all */
+	area_fill(area, NR, 0, SEED);
+	move(&nl, area, NR, EMBER_NL_POOL(pool));
+	gone = pool_remove(&nl, pool);
+	expect(gone && !area_check(area, NR, SEED),
+	       "removed from a process with 64 TiB of address space (%s)",
+	       pool_file(pool, "stuck"));
+	munmap(space, size);
+	munmap(area, NR * PAGE_BYTES);
+}
+
 /* ---- with something in the way ---- */
 
 /* 0 or errno; EAGAIN: in use. */
@@ -357,6 +379,7 @@ int main(int argc, char **argv)
 	test_fillers(NR, 2);
 	test_fillers(1, 1);
 	test_left_behind();
+	test_reserved_space();
 	test_stuck();
 	test_unload();
 	test_unload_early();
