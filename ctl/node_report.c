@@ -292,8 +292,8 @@ void node_report_explain(int error, const struct node_roots *roots, unsigned int
 		fprintf(out, "there is no node %u with memory\n", node);
 		break;
 	case ERANGE:
-		fprintf(out, "ember knows nodes 0 to %d, and cannot keep node %u\n",
-			NR_NODES - 1, node);
+		fprintf(out, "ember knows nodes 0 to %d, and cannot keep node %u\n", NR_NODES - 1,
+			node);
 		break;
 	case EACCES:
 	case EPERM:

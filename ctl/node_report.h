@@ -22,8 +22,8 @@
 
 /*
  * @status: what GetStatus() returns to root, NULL if emberd does not run. 0; -ENXIO: no such node,
- * or one without memory; -ERANGE: one that ember cannot name; -EACCES: only root may look at all processes; -ENOTSUP: no cgroup2;
- * -EPROTO: that of an emberd of another version; -errno.
+ * or one without memory; -ERANGE: one that ember cannot name; -EACCES: only root may look at all
+ * processes; -ENOTSUP: no cgroup2; -EPROTO: that of an emberd of another version; -errno.
  */
 int node_report_make(const struct node_roots *roots, unsigned int node, sd_json_variant *status,
 		     sd_json_variant **ret);

@@ -118,7 +118,8 @@ bool ember_account_is_denied(const struct ember_move *move, const struct ember_f
 	return nr_denied >= move->nr_pages;
 }
 
-/* One region's pages, of which @cd is told unless it is NULL; in @ret_there those that are on the destination now. */
+/* One region's pages, of which @cd is told unless it is NULL; in @ret_there those that are on the
+ * destination now. */
 static void account_region(struct ember_book *book, struct ember_cooldown *cd,
 			   const struct ember_move *move, const struct ember_move_region *mr,
 			   struct runs *runs, uint64_t now_ns,

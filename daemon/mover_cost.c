@@ -8,12 +8,13 @@
 #define OUTLIER 4
 
 /*
- * Where there is no average yet that could put a measurement in its place, the least of the first few
- * counts: whatever comes in between makes a mover slower, nothing makes it faster than it is.
+ * Where there is no average yet that could put a measurement in its place, the least of the first
+ * few counts: whatever comes in between makes a mover slower, nothing makes it faster than it is.
  */
 #define FIRST_JOBS 3
 
-/* The other mover is tried after so many jobs of the better one until it has had its first few ... */
+/* The other mover is tried after so many jobs of the better one until it has had its first few ...
+ */
 #define FIRST_PROBE 16
 /* ... and then again. */
 #define NEXT_PROBE 256
@@ -56,7 +57,8 @@ void ember_mover_cost_learn(struct ember_mover_cost *cost, enum ember_base_mover
 	struct ember_mover_time *t = &cost->time[mover][at.cpus][at.density];
 	uint64_t page_ns;
 
-	/* It was tried, whatever came of it: what is refused today is not asked for in every plan. */
+	/* It was tried, whatever came of it: what is refused today is not asked for in every plan.
+	 */
 	if (nr_asked >= EMBER_PROBE_PAGES)
 		t->nr_others = 0;
 	if (nr_moved < EMBER_PROBE_PAGES || nr_moved < nr_asked / 2 || !time_ns)

@@ -342,8 +342,8 @@ static void block(const struct exchange_ctx *x, struct picker *p, uint8_t rank, 
 
 /*
  * A page of @nr pages of 4 KiB. Of those who map a shared page some may not be followed: nobody has
- * said that they may have memory on a restricted node. Pages that other processes map too cool down in both directions:
- * see decisions.md.
+ * said that they may have memory on a restricted node. Pages that other processes map too cool down
+ * in both directions: see decisions.md.
  */
 static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t addr, uint32_t proc,
 		      uint8_t rank, unsigned int nr, bool sideways, bool shared)

@@ -64,7 +64,8 @@ enum ember_why {
 	X(COOLING, "cooling", "moved a short while ago")                                           \
 	X(BACKOFF, "backoff", "refused by the mover a short while ago")                            \
 	X(IN_FLIGHT, "in-flight", "an earlier move of its region is under way")                    \
-	X(NOT_ALLOWED, "not-allowed", "a cpuset or memory policy of it leaves that node out, or it was denied the way there") \
+	X(NOT_ALLOWED, "not-allowed",                                                              \
+	  "a cpuset or memory policy of it leaves that node out, or it was denied the way there")  \
 	X(MODULE_ONLY, "module-only",                                                              \
 	  "huge, shared or of a file: not for pools and restricted nodes")                         \
 	X(BOUND, "bound", "its area, or one in its 2 MiB, has a memory policy (mbind)")            \

@@ -40,7 +40,7 @@ struct ember_process {
 	bool untrackable; /* KVM: access bits mean nothing */
 	/* As last scanned: nodes that suit the cpuset and memory policies of its threads ... */
 	uint16_t nodes;
-	uint16_t policy_nodes; /* ... and that suit the policies at least */
+	uint16_t policy_nodes;                       /* ... and that suit the policies at least */
 	struct ember_denied denied[EMBER_MAX_NODES]; /* by destination */
 
 	/* Regions that fault samples named and no scan has seen. */

@@ -30,7 +30,7 @@ struct ember_genl {
 };
 
 static atomic_uint nr_shared;    /* requests for shared pages */
-static int refuse_all;          /* with this error; 0: no */
+static int refuse_all;           /* with this error; 0: no */
 static unsigned int break_every; /* so many waits the connection breaks; 0: never */
 
 #define WRAPS(name) __asm__("__wrap_ember_genl_" name)
@@ -236,10 +236,11 @@ static void test_a_refusal_tells_what_is_wrong(void **state)
 	static const struct {
 		int error;
 		enum ember_fate fate;
-	} cases[] = {
-	    {-ESRCH, EMBER_FATE_GONE},      {-EPERM, EMBER_FATE_DENIED},
-	    {-ENODEV, EMBER_FATE_NO_DEST},  {-ECANCELED, EMBER_FATE_CANCELLED},
-	    {-EOVERFLOW, EMBER_FATE_FAILED}};
+	} cases[] = {{-ESRCH, EMBER_FATE_GONE},
+		     {-EPERM, EMBER_FATE_DENIED},
+		     {-ENODEV, EMBER_FATE_NO_DEST},
+		     {-ECANCELED, EMBER_FATE_CANCELLED},
+		     {-EOVERFLOW, EMBER_FATE_FAILED}};
 	struct ember_movers *movers = start();
 
 	(void)state;

@@ -1036,7 +1036,8 @@ static void test_shared_pages_pass_a_restricted_node_by(void **state)
 	limits.restricted_nodes = 1U << 1;
 	make_proc(&p, 1);
 	place(&rec, 0);
-	memset(rec.young, 0xff, sizeof(rec.young)); /* what is not touched is not known to be shared */
+	memset(rec.young, 0xff,
+	       sizeof(rec.young)); /* what is not touched is not known to be shared */
 	memset(rec.shared, 0xff, sizeof(rec.shared));
 	add_record(&p, &rec, COLD);
 	add_region(&p, 1, COLD, 0);

@@ -159,9 +159,11 @@ static void test_allowed(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_table),   cmocka_unit_test(test_many),
+	    cmocka_unit_test(test_table),
+	    cmocka_unit_test(test_many),
 	    cmocka_unit_test(test_denied_as_a_whole),
-	    cmocka_unit_test(test_faults),  cmocka_unit_test(test_too_many_faults),
+	    cmocka_unit_test(test_faults),
+	    cmocka_unit_test(test_too_many_faults),
 	    cmocka_unit_test(test_allowed),
 	};
 
