@@ -5,34 +5,19 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/escape.h"
 #include "daemon/util/cleanup.h"
+#include "daemon/util/open_at.h"
 
 #define NODE_DIR "devices/system/node"
 #define MAX_NODES 1024
 
 /* /proc/PID/stat */
 #define PF_KTHREAD 0x00200000
-
-__attribute__((format(printf, 2, 3))) static FILE *open_at(const char *root, const char *fmt, ...)
-{
-	char name[PATH_MAX / 2], path[PATH_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(name, sizeof(name), fmt, ap);
-	va_end(ap);
-	if (snprintf(path, sizeof(path), "%s/%s", root, name) >= (int)sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return NULL;
-	}
-	return fopen(path, "re");
-}
 
 /* The first line without its end. False: there is none. */
 static bool read_line(FILE *f, char *ret, size_t size)

@@ -8,12 +8,12 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <limits.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "topology.h"
 #include "util/cleanup.h"
+#include "util/open_at.h"
 
 #define NODE_DIR "devices/system/node"
 #define TIER_DIR "devices/virtual/memory_tiering"
@@ -37,21 +37,6 @@ const char *ember_claim_sentence(enum ember_claim claim)
 }
 
 /* ---- files ---- */
-
-__attribute__((format(printf, 2, 3))) static FILE *open_at(const char *root, const char *fmt, ...)
-{
-	char name[128], path[PATH_MAX];
-	va_list ap;
-
-	va_start(ap, fmt);
-	vsnprintf(name, sizeof(name), fmt, ap);
-	va_end(ap);
-	if (snprintf(path, sizeof(path), "%s/%s", root, name) >= (int)sizeof(path)) {
-		errno = ENAMETOOLONG;
-		return NULL;
-	}
-	return fopen(path, "re");
-}
 
 /* The number in a file that holds nothing else; 0 if there is none. */
 static uint32_t read_number(const char *root, unsigned int node, const char *attr)

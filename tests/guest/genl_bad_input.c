@@ -5,7 +5,6 @@
  * and after.
  */
 #include <errno.h>
-#include <linux/capability.h>
 #include <linux/netlink.h>
 #include <sched.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include <unistd.h>
 
 #include "tests/lib/area.h"
+#include "tests/lib/drop_cap.h"
 #include "tests/lib/ember_nl.h"
 #include "tests/lib/expect.h"
 
@@ -232,18 +232,6 @@ static void truncated(void)
 		good += ember_nl_send(&nl, &msg) == 0;
 	}
 	expect(good == 0, "request cut off anywhere: want 0 accepted, saw %u", good);
-}
-
-static void drop_cap(unsigned int cap)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct caps[2];
-
-	if (syscall(SYS_capget, &header, caps))
-		fail("capget: %s", strerror(errno));
-	caps[CAP_TO_INDEX(cap)].effective &= ~CAP_TO_MASK(cap);
-	if (syscall(SYS_capset, &header, caps))
-		fail("capset: %s", strerror(errno));
 }
 
 static void without_cap(const char *what, unsigned int cap)

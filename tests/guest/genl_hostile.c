@@ -8,14 +8,16 @@
  * books must add up, and its pages must lie where the books say. At the end nothing is left
  * in the kernel.
  *
- *	genl_hostile [--messages N] [--seed SEED]
+ *	genl_hostile [--messages N] [--seed SEED] [--pool START]
+ *
+ * With the start of 16 MiB that the kernel's command line sets apart, pools come, are used and go
+ * meanwhile.
  *
  * The same seed makes the same messages; what they meet depends on the time.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
-#include <linux/capability.h>
 #include <linux/genetlink.h>
 #include <sched.h>
 #include <signal.h>
@@ -28,6 +30,7 @@
 #include <unistd.h>
 
 #include "tests/lib/area.h"
+#include "tests/lib/drop_cap.h"
 #include "tests/lib/ember_nl.h"
 #include "tests/lib/expect.h"
 #include "tests/lib/genl_policy.h"
@@ -74,22 +77,11 @@ static struct shared *shared;
 static struct ember_nl nl;
 static struct genl_world world;
 static uint64_t seed;
+static uint64_t pool_start; /* 0: no memory is set apart */
 
 /* ---- senders ---- */
 
 static int roots_socket = -1; /* opened before the rights were dropped; -1: none */
-
-static void drop_cap(unsigned int cap)
-{
-	struct __user_cap_header_struct header = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct caps[2];
-
-	if (syscall(SYS_capget, &header, caps))
-		fail("capget: %s", strerror(errno));
-	caps[CAP_TO_INDEX(cap)].effective &= ~CAP_TO_MASK(cap);
-	if (syscall(SYS_capset, &header, caps))
-		fail("capset: %s", strerror(errno));
-}
 
 static void no_change(void)
 {
@@ -401,7 +393,10 @@ static void reach_inner(struct reach *reach, unsigned int op, unsigned int type)
 	for (unsigned int inner = 1; inner <= set->max; inner++) {
 		const char *name = set->attrs[inner].name;
 
-		if (set->accepts & BIT(inner))
+		if (set->instead & BIT(inner) && !world.pool_bytes)
+			printf("     %s, %s: not accepted, as no memory is set apart (--pool)\n",
+			       genl_ops[op].name, name);
+		else if (set->accepts & BIT(inner))
 			reached(reach, SUM(good[op][type][inner], false), genl_ops[op].name, name,
 				"accepted");
 		reached(reach, SUM(bad[op][type][inner], false), genl_ops[op].name, name,
@@ -554,6 +549,8 @@ static void prepare(void)
 	    .nodes = nodes_in("/sys/devices/system/node/has_memory"),
 	    .cpu_nodes = nodes_in("/sys/devices/system/node/has_cpu"),
 	    .addr_end = 1UL << 47,
+	    .pool_start = pool_start,
+	    .pool_bytes = pool_start ? 16UL << 20 : 0,
 	    .nr_ids = NR_IDS,
 	    .target.nr_regions = NR_REGIONS,
 	};
@@ -575,6 +572,7 @@ static void check_grammar(void)
 static uint64_t parse_options(int argc, char **argv)
 {
 	static const struct option options[] = {{"messages", required_argument, NULL, 'm'},
+						{"pool", required_argument, NULL, 'p'},
 						{"seed", required_argument, NULL, 's'},
 						{NULL, 0, NULL, 0}};
 	uint64_t nr_messages = NR_MESSAGES;
@@ -584,6 +582,8 @@ static uint64_t parse_options(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "", options, NULL)) >= 0) {
 		if (option == 'm')
 			nr_messages = strtoull(optarg, NULL, 0);
+		else if (option == 'p') /* the start of 16 MiB that are set apart */
+			pool_start = strtoull(optarg, NULL, 0);
 		else if (option == 's')
 			seed = strtoull(optarg, NULL, 0);
 		else
@@ -605,7 +605,7 @@ static void remove_pools(void)
 
 int main(int argc, char **argv)
 {
-	uint64_t nr_messages = parse_options(argc, argv);
+	uint64_t nr_messages = parse_options(argc, argv), to_pools;
 	struct leak_books before, after;
 
 	printf("     seed %llu\n", LLU(seed));
@@ -617,6 +617,8 @@ int main(int argc, char **argv)
 	campaign(nr_messages);
 	remove_pools();
 	tell_senders();
+	to_pools = SUM(books.nr_to_pools, false);
+	expect(!world.pool_bytes || to_pools, "pages moved to pools: %llu", LLU(to_pools));
 	tell_layers();
 	check_reach();
 	check_shares(nr_messages);

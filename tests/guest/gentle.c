@@ -24,7 +24,8 @@
 
 #define NR_PAGES 2048
 #define NR_TRIES 12
-#define NR_KEPT 10 /* of them, at least so many within the limit */
+#define NR_KEPT 10  /* of them, at least so many within the limit ... */
+#define NR_ROUNDS 8 /* ... in one of so many rounds */
 #define ISOLATED_CPU 1
 
 static struct ember_nl nl;
@@ -64,8 +65,8 @@ static int by_lock(const void *a, const void *b)
 
 /*
  * The longest waits of each of several requests for one region, the least first. Whoever holds the
- * lock may be preempted, here by what else runs on the only CPU, and no limit is kept then: hence
- * NR_KEPT and not all.
+ * lock may be preempted, here by what else runs on the only CPU, and no limit is kept then: after a
+ * boot in 3 to 7 of 12 requests, in a guest at rest in none. Hence NR_KEPT and not all, and rounds.
  */
 static void measure_waits(char *area, uint32_t limit_ns, struct waits ret[NR_TRIES])
 {
@@ -96,7 +97,12 @@ static int test_limit(void)
 	for (unsigned int i = 0; i < sizeof(shares) / sizeof(*shares); i++) {
 		uint32_t limit_ns = (uint32_t)(whole_ns / shares[i]);
 
-		measure_waits(area, limit_ns, waits);
+		for (unsigned int round = 0; round < NR_ROUNDS; round++) {
+			measure_waits(area, limit_ns, waits);
+			if (waits[NR_KEPT - 1].lock_ns <= limit_ns)
+				break;
+			sleep(1);
+		}
 		expect(waits[NR_KEPT - 1].lock_ns <= limit_ns,
 		       "limit %u us: in %d of %d requests the mmap_lock was held for %lu to %lu us "
 		       "(without a limit for %lu us), in the others for up to %lu us",

@@ -401,7 +401,7 @@ static void build_migrate(const struct ember_nl *nl, const struct ember_nl_job *
 	ember_nl_put_u32(msg, EMBER_A_TARGET_EXEC_ID, job->target.exec_id);
 	ember_nl_nest_end(msg, nest);
 	nest = ember_nl_nest(msg, EMBER_A_DEST);
-	if (job->node & EMBER_NL_POOL_BIT)
+	if (ember_nl_is_pool(job->node))
 		ember_nl_put_u32(msg, EMBER_A_DEST_POOL, job->node & ~EMBER_NL_POOL_BIT);
 	else
 		ember_nl_put_u32(msg, EMBER_A_DEST_NODE, job->node);

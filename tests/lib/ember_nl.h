@@ -24,6 +24,11 @@
 #define EMBER_NL_POOL_BIT 0x40000000U
 #define EMBER_NL_POOL(id) (EMBER_NL_POOL_BIT | (id))
 
+static inline bool ember_nl_is_pool(uint32_t node)
+{
+	return node & EMBER_NL_POOL_BIT;
+}
+
 struct ember_identity {
 	uint32_t tgid;
 	uint64_t start_ns;

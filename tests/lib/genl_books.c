@@ -90,7 +90,14 @@ static void place(struct genl_books *books, const struct genl_request *req, uint
 		return;
 	if (outcome != EMBER_OUTCOME_MOVED && outcome != EMBER_OUTCOME_ALREADY_THERE)
 		return;
-	if ((books->places[page] == node) != (outcome == EMBER_OUTCOME_ALREADY_THERE))
+	/* Removing a pool moves its pages to whatever node has room: those are out of the books. */
+	if (ember_nl_is_pool(req->job.node)) {
+		books->places[page] = GENL_BOOKS_ANYWHERE;
+		books->nr_to_pools += outcome == EMBER_OUTCOME_MOVED;
+		return;
+	}
+	if (books->places[page] != GENL_BOOKS_ANYWHERE &&
+	    (books->places[page] == node) != (outcome == EMBER_OUTCOME_ALREADY_THERE))
 		genl_complain("page %llu was on node %d, and is said to be %s on node %d",
 			      (unsigned long long)page, books->places[page],
 			      ember_outcome_name(outcome), node);
@@ -117,7 +124,8 @@ static void enter_region(struct genl_books *books, const struct genl_request *re
 
 static void check_status(const struct genl_request *req, const struct ember_nl_job *seen)
 {
-	bool ok = seen->status == 0 || (seen->status == -ECANCELED && req->cancelled);
+	bool ok = seen->status == 0 || (seen->status == -ECANCELED && req->cancelled) ||
+		  (seen->status == -ENODEV && ember_nl_is_pool(req->job.node));
 
 	if (seen->state != EMBER_STATE_DONE || !ok)
 		genl_complain("result of %llu: state %u, status %d%s",

@@ -11,6 +11,8 @@
 
 #define GENL_BOOKS_PAGES 2048U /* whose places are kept */
 
+#define GENL_BOOKS_ANYWHERE (-1) /* it went to a pool, perhaps out of it again */
+
 struct genl_request {
 	struct ember_nl_job job; /* as it was sent */
 	bool open, told, cancelled;
@@ -26,10 +28,11 @@ struct genl_books {
 	struct genl_request *untold, **untold_end; /* whose RESULT is to come, in order */
 	uint32_t tgid;                             /* the target */
 	uint64_t base;                             /* of the pages whose places are kept */
-	int8_t places[GENL_BOOKS_PAGES];           /* node */
+	int8_t places[GENL_BOOKS_PAGES];           /* node, or ANYWHERE */
 	/* Sums over all requests. */
 	uint64_t nr_requests, nr_asked, nr_moved, outcomes[EMBER_OUTCOME_MAX + 1];
-	uint64_t nr_closed; /* open when their socket was closed */
+	uint64_t nr_to_pools; /* pages moved */
+	uint64_t nr_closed;   /* open when their socket was closed */
 };
 
 /* Whoever keeps books has one: says what is wrong. */

@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#define NR_MEMORIES 15 /* that scans can name: EMBER_MEM_UNKNOWN */
+
 /* splitmix64: any seed will do, 0 too. */
 uint64_t genl_random(struct genl_maker *maker)
 {
@@ -39,8 +41,17 @@ static size_t put_u64(uint8_t *value, uint64_t number)
 /* ---- values: what the policy lets pass, and what the module has to look at ---- */
 
 /* Few, so that they meet: used twice, unknown, freed already. */
+/* Numbers are given from above. */
+static uint32_t pool_number(struct genl_maker *maker)
+{
+	return NR_MEMORIES - 1 - genl_below(maker, 4);
+}
+
+/* Of a request or, by another command, of a pool. */
 static size_t good_id(struct genl_maker *maker, uint8_t *value)
 {
+	if (maker->world->pool_bytes && genl_once_in(maker, 4))
+		return put_u64(value, pool_number(maker));
 	return put_u64(value, 1 + genl_below(maker, maker->world->nr_ids));
 }
 
@@ -101,9 +112,14 @@ static size_t bad_node(struct genl_maker *maker, uint8_t *value)
 	return put_u32(value, pick < 7 ? bad[pick] : genl_random(maker));
 }
 
-/* Ordinary memory, which is nobody's to own: the module finds that out later. */
+/*
+ * What is set apart, so that a pool comes back that somebody has removed; or ordinary memory,
+ * which is nobody's to own: the module finds that out later.
+ */
 static size_t good_pool_start(struct genl_maker *maker, uint8_t *value)
 {
+	if (maker->world->pool_bytes && genl_once_in(maker, 2))
+		return put_u64(value, maker->world->pool_start);
 	return put_u64(value, (128 + (uint64_t)genl_below(maker, 128)) << 21);
 }
 
@@ -136,6 +152,18 @@ static size_t bad_limit(struct genl_maker *maker, uint8_t *value)
 static size_t any_u32(struct genl_maker *maker, uint8_t *value)
 {
 	return put_u32(value, genl_once_in(maker, 2) ? genl_below(maker, 4) : genl_random(maker));
+}
+
+bool genl_may_be_pool(const struct genl_world *world, uint64_t id)
+{
+	return world->pool_bytes && id > 0 && id < NR_MEMORIES;
+}
+
+static size_t good_pool(struct genl_maker *maker, uint8_t *value)
+{
+	if (!maker->world->pool_bytes)
+		return any_u32(maker, value);
+	return put_u32(value, pool_number(maker));
 }
 
 static size_t good_flags(struct genl_maker *maker, uint8_t *value)
@@ -212,7 +240,7 @@ static const struct genl_set target_set = {
 
 static const struct genl_attr dest_attrs[] = {
     [EMBER_A_DEST_NODE] = {"DEST_NODE", GENL_U32, .good = good_node, .bad = bad_node},
-    [EMBER_A_DEST_POOL] = {"DEST_POOL", GENL_U32, .good = any_u32, .bad = any_u32},
+    [EMBER_A_DEST_POOL] = {"DEST_POOL", GENL_U32, .good = good_pool, .bad = any_u32},
 };
 
 /* One of the two is required: the judge knows. The generator sends what is required. */
@@ -222,6 +250,7 @@ static const struct genl_set dest_set = {
     EMBER_A_DEST_MAX,
     .accepts = BIT(EMBER_A_DEST_NODE) | BIT(EMBER_A_DEST_POOL),
     .requires = BIT(EMBER_A_DEST_NODE),
+    .instead = BIT(EMBER_A_DEST_POOL),
 };
 
 static const struct genl_attr pool_attrs[] = {

@@ -42,11 +42,12 @@ struct genl_world {
 	uint16_t no_family; /* the number of none */
 	uint64_t nodes;     /* with memory */
 	uint64_t cpu_nodes;
-	uint64_t addr_end;         /* first address that no process can have */
-	unsigned int nr_ids;       /* good ids are 1..nr_ids */
-	struct genl_target target; /* its memory is asked for */
-	uint32_t other_tgid;       /* lives, too */
-	uint32_t gone_tgid;        /* lived */
+	uint64_t pool_start, pool_bytes; /* set apart for pools; 0 bytes: nothing is */
+	uint64_t addr_end;               /* first address that no process can have */
+	unsigned int nr_ids;             /* good ids are 1..nr_ids */
+	struct genl_target target;       /* its memory is asked for */
+	uint32_t other_tgid;             /* lives, too */
+	uint32_t gone_tgid;              /* lived */
 };
 
 /* One message under construction: the random numbers, and what values must agree about. */
@@ -55,6 +56,9 @@ struct genl_maker {
 	const struct genl_world *world;
 	uint64_t next_addr; /* of the next region */
 };
+
+/* It depends on who adds and removes just now whether this pool is ready; else it never is. */
+bool genl_may_be_pool(const struct genl_world *world, uint64_t id);
 
 uint64_t genl_random(struct genl_maker *maker);
 /* 0..limit-1 */
@@ -84,6 +88,7 @@ struct genl_set {
 	unsigned int max;
 	uint64_t accepts,
 		requires;
+	uint64_t instead; /* of what it requires, where there may be pools; 0: nothing */
 };
 
 /* One command in one mode. */

@@ -198,7 +198,7 @@ static void judge_dest(const struct genl_world *world, struct walk walk,
 
 	if (!node == !pool)
 		genl_verdict_add(verdict, -EINVAL);
-	else if (pool || nowhere) /* the test has no pool that is ready */
+	else if (nowhere || (pool && !genl_may_be_pool(world, number(pool))))
 		genl_verdict_add(verdict, -ENODEV);
 }
 
@@ -270,6 +270,13 @@ static void judge_regions(const struct genl_world *world, struct walk walk,
 		genl_verdict_add(verdict, -E2BIG);
 }
 
+static bool names_pool(struct walk walk)
+{
+	const struct nlattr *dest = find(walk, EMBER_A_DEST);
+
+	return dest && find(walk_inside(dest), EMBER_A_DEST_POOL);
+}
+
 static void judge_content(const struct genl_world *world, const struct nlmsghdr *hdr,
 			  struct genl_verdict *verdict)
 {
@@ -286,6 +293,9 @@ static void judge_content(const struct genl_world *world, const struct nlmsghdr 
 		judge_pool(world, walk_inside(find(walk, EMBER_A_POOL)), verdict);
 	judge_flags(world, walk, verdict);
 	judge_regions(world, walk, verdict);
+	/* Beside all else that is wrong the pool may not be ready; if that is all, it is state. */
+	if (verdict->nr_errors && names_pool(walk))
+		genl_verdict_add(verdict, -ENODEV);
 }
 
 /* ---- headers, and all together ---- */
@@ -349,14 +359,17 @@ uint64_t genl_message_id(const struct nlmsghdr *hdr)
 
 void genl_message_job(const struct nlmsghdr *hdr, struct ember_nl_job *ret_job)
 {
-	struct walk walk = walk_message(hdr);
+	struct walk walk = walk_message(hdr), dest;
 	const struct nlattr *attr;
 
 	memset(ret_job, 0, sizeof(*ret_job));
 	ret_job->id = genl_message_id(hdr);
 	ret_job->target.tgid =
 	    number(find(walk_inside(find(walk, EMBER_A_TARGET)), EMBER_A_TARGET_TGID));
-	ret_job->node = number(find(walk_inside(find(walk, EMBER_A_DEST)), EMBER_A_DEST_NODE));
+	dest = walk_inside(find(walk, EMBER_A_DEST));
+	ret_job->node = find(dest, EMBER_A_DEST_POOL)
+			    ? EMBER_NL_POOL(number(find(dest, EMBER_A_DEST_POOL)))
+			    : number(find(dest, EMBER_A_DEST_NODE));
 	ret_job->flags = number(find(walk, EMBER_A_FLAGS));
 	while ((attr = walk_next(&walk))) {
 		struct ember_nl_region *region;

@@ -55,11 +55,15 @@ static struct nlattr *emit(struct out *out, const struct genl_set *set, unsigned
 static struct nlattr *emit_nested(struct out *out, const struct genl_set *inner, unsigned int type)
 {
 	struct nlattr *nest = put(out, type | NLA_F_NESTED, NULL, 0);
+	bool other = inner->instead && out->maker->world->pool_bytes && genl_once_in(out->maker, 3);
+	uint64_t sent = other ? inner->instead
+			      : inner->
+					requires;
 
 	if (!nest)
 		return NULL;
 	for (unsigned int i = 1; i <= inner->max; i++)
-		if (inner->requires & BIT(i))
+		if (sent & BIT(i))
 			emit(out, inner, i);
 	nest->nla_len = out->datagram->data + out->datagram->len - (uint8_t *)nest;
 	return nest;

@@ -25,8 +25,9 @@ struct genl_tally {
 	uint64_t errors[GENL_MAX_ERRNO];
 	uint64_t faults[GENL_NR_FAULTS];
 	uint64_t op_good[GENL_MAX_OPS], op_bad[GENL_MAX_OPS];
-	uint32_t good[GENL_MAX_OPS][GENL_MAX_ATTRS][GENL_MAX_ATTRS]; /* passed the policy */
-	uint32_t bad[GENL_MAX_OPS][GENL_MAX_ATTRS][GENL_MAX_ATTRS];  /* the kernel named it */
+	uint32_t good[GENL_MAX_OPS][GENL_MAX_ATTRS]
+		     [GENL_MAX_ATTRS]; /* of messages that were carried out */
+	uint32_t bad[GENL_MAX_OPS][GENL_MAX_ATTRS][GENL_MAX_ATTRS]; /* the kernel named it */
 	struct genl_books books;
 	uint64_t nr_drops;     /* messages that a full socket lost */
 	uint64_t nr_recovered; /* results fetched after that */

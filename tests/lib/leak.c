@@ -20,10 +20,34 @@ static void write_to(const char *path, const char *text)
 		fail("cannot write to %s", path);
 }
 
-/* Nodes of trees and arrays that the kernel keeps for all: it grew them in a call of ours. */
+/*
+ * Nodes of trees and arrays that the kernel keeps for all: it grew them in a call of ours. Those of
+ * vmalloc() stay for the next one when an area is freed: count_areas() asks for the areas.
+ */
 static bool is_the_kernels(const char *head)
 {
-	return strstr(head, "radix_tree_node_alloc") || strstr(head, "alloc_slab_obj_exts");
+	return strstr(head, "radix_tree_node_alloc") || strstr(head, "alloc_slab_obj_exts") ||
+	       strstr(head, "alloc_vmap_area");
+}
+
+/* What the module has of vmalloc(), a line each. */
+static long count_areas(bool show)
+{
+	FILE *file = fopen("/proc/vmallocinfo", "re");
+	char line[512];
+	long sum = 0;
+
+	if (!file)
+		fail("no /proc/vmallocinfo");
+	while (fgets(line, sizeof(line), file)) {
+		if (!strstr(line, "[ember]"))
+			continue;
+		sum++;
+		if (show)
+			printf("     %s", line);
+	}
+	fclose(file);
+	return sum;
 }
 
 /*
@@ -59,7 +83,7 @@ static long count_file(const char *path, bool show)
 static long count_objects(bool show)
 {
 	glob_t found;
-	long sum = 0;
+	long sum = count_areas(show);
 
 	if (glob(TRACES, 0, NULL, &found))
 		fail("no %s: the guest needs slub_debug=U and debugfs", TRACES);
