@@ -87,12 +87,15 @@ static void read_zeroes(void)
 /* Written to before anything else is: a fork maps all of it twice, and a write ends that. */
 static void make_parts(void)
 {
+	pid_t child;
+
 	area_fill(part(SHARED), REGION_PAGES, 0, SEED);
-	target->child = fork();
-	if (target->child == 0) {
+	child = fork();
+	if (child == 0) {
 		pause();
 		_exit(0);
 	}
+	target->child = child; /* not by the child too: it shares *target */
 	area_fill(part(PLAIN), 4 * REGION_PAGES, 0, SEED);
 	area_fill(part(PINNED), REGION_PAGES, 0, SEED);
 	area_fill(part(THERE), REGION_PAGES, 1, SEED);
