@@ -215,7 +215,7 @@ static void learn_cost(struct ember_engine *e, const struct ember_job *job, uint
 {
 	uint64_t nr_runs = 0;
 
-	if (!job->move.is_base)
+	if (!job->move.is_base || job->move.by_dma) /* that is an engine's time */
 		return;
 	for (uint32_t i = 0; i < job->move.nr_regions; i++)
 		nr_runs += ember_mover_runs(job->regions[i].pages);

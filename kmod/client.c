@@ -119,9 +119,11 @@ static void report_lost(struct sock *sk)
 
 /*
  * Built and sent under the mutex: req cannot go away, and a close that comes now waits in its
- * notifier. A socket that is being closed has given up its port id a moment before that
- * notifier, and somebody else may have it already: so none that is dead is sent anything.
- * Sending does not block.
+ * notifier. A socket that is being closed gives up its port id a moment before that notifier,
+ * and somebody else may have it at once. One that is dead by then is sent nothing, but there is
+ * a window between the two in netlink_release(), in which a stranger who has bound just that
+ * port id gets the result. The functions that send to a socket are not exported. Sending does
+ * not block.
  */
 static void request_finish(struct ember_client *client, struct ember_request *req)
 {

@@ -97,7 +97,8 @@ bool ember_look_lies_there(const struct ember_look *look, const struct folio *fo
  */
 static bool is_pinned(const struct folio *folio)
 {
-	return folio_ref_count(folio) - folio_mapcount(folio) >= GUP_PIN_COUNTING_BIAS;
+	/* Signed: between the two reads another process may fork, or unmap. */
+	return folio_ref_count(folio) - folio_mapcount(folio) >= (int)GUP_PIN_COUNTING_BIAS;
 }
 
 static u8 look_at_folio(struct ember_look *look, struct folio *folio)

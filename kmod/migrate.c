@@ -128,7 +128,10 @@ static void allocate(struct ember_batch *batch)
  */
 static bool is_held(const struct folio *src)
 {
-	return folio_ref_count(src) > 1 + folio_test_swapcache(src);
+	bool held = folio_ref_count(src) > 1 + folio_test_swapcache(src);
+
+	smp_rmb(); /* what the last holder wrote is copied: its put_page() is a release */
+	return held;
 }
 
 /*
@@ -142,8 +145,6 @@ static u8 check_source(const struct ember_batch *batch, const struct folio *src)
 	/* It broke after the look: neither the CPU nor an engine shall read it. */
 	if (folio_test_hwpoison(src))
 		return EMBER_OUTCOME_COPY_FAILED;
-	if (is_held(src))
-		return EMBER_OUTCOME_PINNED;
 	if (folio_test_writeback(src))
 		return EMBER_OUTCOME_WRITEBACK;
 	if (!folio_test_anon(src) || folio_test_ksm(src) || folio_test_large(src) ||
@@ -177,6 +178,9 @@ static void choose_pairs(struct ember_batch *batch)
 		m->dst[i] = 0;
 		if (!src || !(m->src[i] & MIGRATE_PFN_MIGRATE))
 			continue;
+		/* The second look will tell why: some references are soon gone. */
+		if (is_held(page_folio(src)))
+			continue;
 		why = check_source(batch, page_folio(src));
 		if (why)
 			decide(batch, m->page[i], why);
@@ -185,7 +189,10 @@ static void choose_pairs(struct ember_batch *batch)
 	}
 }
 
-/* What was copied goes on, locked; a page that was not is a spare again, unless it is lost. */
+/*
+ * What was copied goes on, locked; a page that was not is a spare again, unless it is lost, or
+ * broke since it was taken: whom it belongs to leaves it out when it comes back.
+ */
 static void use_copies(struct ember_batch *batch)
 {
 	struct ember_pairs *pairs = &batch->pairs;
@@ -193,14 +200,19 @@ static void use_copies(struct ember_batch *batch)
 
 	for (unsigned int i = 0; i < pairs->nr; i++) {
 		struct page *dst = pairs->dst[i];
+		bool broken = PageHWPoison(dst);
 
-		if (test_bit(i, pairs->copied)) {
+		if (test_bit(i, pairs->copied) && !broken) {
 			lock_page(dst); /* nobody else knows it: it is free */
 			m->dst[batch->entry[i]] = migrate_pfn(page_to_pfn(dst));
 			continue;
 		}
 		decide(batch, m->page[batch->entry[i]], EMBER_OUTCOME_COPY_FAILED);
-		if (!test_bit(i, pairs->lost))
+		if (test_bit(i, pairs->lost))
+			continue;
+		if (broken)
+			put_page(dst);
+		else
 			ember_stock_unpick(&batch->stock, dst);
 	}
 }
@@ -307,8 +319,7 @@ static void look_why_failed(struct ember_batch *batch, struct mm_struct *mm)
  * @region: outcome is set for all asked pages in [@first, @last)
  * @first: page of the region
  * @last: end
- * @respect: of the threads of @mm's process, taken a moment ago: again for each region, so
- *	that a change is noticed within one; NULL: nobody is asked
+ * @respect: of the threads of @mm's process, taken a moment ago; NULL: nobody is asked
  *
  * Return: the number of pages moved.
  */

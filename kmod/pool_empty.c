@@ -11,7 +11,6 @@
  * Where to: the nearest node with room that suits the process; if none does, any node, as
  * when the kernel empties memory that is about to go offline.
  */
-#include <linux/cpu.h>
 #include <linux/cpumask.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>
@@ -43,7 +42,7 @@
 #define LOCK_PAUSE_US 500
 
 /* Without a page that leaves for so long, the removal is over: hostile memory maps are large. */
-#define PATIENCE_MS 30000
+#define PATIENCE_MS 120000
 
 /* Tables walked in one hold of the lock of a process. */
 #define WALK_TABLES 4096
@@ -55,7 +54,8 @@ struct emptying {
 	struct ember_pool *pool;
 	struct ember_batch *batch;
 	struct ember_region *region;
-	struct ember_pool_stuck *stuck; /* of the round */
+	struct ember_pool_stuck stuck; /* of the pass over all processes under way */
+	struct ember_pool_stuck *last; /* of the last pass that was completed */
 	bool ask;			/* where a process wants its memory */
 	struct ember_wishes wishes;	/* of the process under way */
 	unsigned long patience;		/* jiffies: when it ends unless a page leaves */
@@ -98,8 +98,8 @@ static void note_stuck(struct emptying *e, u32 tgid)
 		    what != EMBER_OUTCOME_NO_MEMORY && what != EMBER_OUTCOME_COPY_FAILED &&
 		    what != EMBER_OUTCOME_RACED)
 			continue;
-		e->stuck->nr_by_outcome[what]++;
-		e->stuck->tgid = tgid;
+		e->stuck.nr_by_outcome[what]++;
+		e->stuck.tgid = tgid;
 	}
 }
 
@@ -162,8 +162,8 @@ static bool empty_region(struct emptying *e, struct task_struct *leader, struct 
 	if (ember_mm_is_dying(mm))
 		return false;
 	if (!lock_mm(mm)) {
-		e->stuck->nr_locked++;
-		e->stuck->tgid = leader->tgid;
+		e->stuck.nr_locked++;
+		e->stuck.tgid = leader->tgid;
 		return false;
 	}
 	step = next_region(mm, addr);
@@ -268,10 +268,8 @@ static void drain_cpus(void)
 {
 	unsigned int cpu;
 
-	cpus_read_lock(); /* one that is offline is drained */
-	for_each_online_cpu(cpu)
+	for_each_online_cpu(cpu) /* one that goes offline is drained by that */
 		work_on_cpu(cpu, drain_this_cpu, NULL);
-	cpus_read_unlock();
 }
 
 static int take_nearest(int from, nodemask_t *left)
@@ -285,25 +283,29 @@ static int take_nearest(int from, nodemask_t *left)
 	return nearest;
 }
 
+/* What is neither moved nor stuck after all processes had their turn is mapped by none. */
+static void note_pass(struct emptying *e)
+{
+	unsigned long nr = atomic_long_read(&e->pool->nr_used);
+
+	for (unsigned int i = 0; i <= EMBER_OUTCOME_MAX; i++)
+		nr -= min(nr, e->stuck.nr_by_outcome[i]);
+	e->stuck.nr_unmapped = nr;
+	*e->last = e->stuck;
+}
+
 static int empty_round(struct emptying *e)
 {
 	nodemask_t left = node_states[N_MEMORY];
 	int err = 0;
 
 	while (!err && goes_on(e) && !nodes_empty(left)) {
-		memset(e->stuck, 0, sizeof(*e->stuck)); /* of the last node: what was in the way */
+		memset(&e->stuck, 0, sizeof(e->stuck));
 		err = empty_into(e, take_nearest(e->pool->nid, &left));
+		if (goes_on(e))
+			note_pass(e);
 	}
 	return err;
-}
-
-static void note_unmapped(struct ember_pool *pool, struct ember_pool_stuck *stuck)
-{
-	unsigned long nr = atomic_long_read(&pool->nr_used);
-
-	for (unsigned int i = 0; i <= EMBER_OUTCOME_MAX; i++)
-		nr -= min(nr, stuck->nr_by_outcome[i]);
-	stuck->nr_unmapped = nr;
 }
 
 /**
@@ -311,11 +313,12 @@ static void note_unmapped(struct ember_pool *pool, struct ember_pool_stuck *stuc
  * @pool: nobody can take pages of it any more
  * @ret_stuck: why it could not be done, with -EBUSY
  *
- * Sleeps, for some seconds if something is in the way. Return: 0, -EBUSY, -ENOMEM.
+ * Sleeps: as long as pages leave, and some seconds if something is in the way. Return: 0, -EBUSY,
+ * -ENOMEM.
  */
 int ember_pool_empty(struct ember_pool *pool, struct ember_pool_stuck *ret_stuck)
 {
-	struct emptying e = { .pool = pool, .stuck = ret_stuck };
+	struct emptying e = { .pool = pool, .last = ret_stuck };
 	int err = 0;
 
 	if (is_empty(pool))
@@ -335,6 +338,5 @@ int ember_pool_empty(struct ember_pool *pool, struct ember_pool_stuck *ret_stuck
 	kfree(e.region);
 	if (is_empty(pool))
 		return 0;
-	note_unmapped(pool, ret_stuck);
 	return err ? err : -EBUSY;
 }

@@ -145,16 +145,17 @@ static int ask(const struct ember_request *req, struct ember_wishes *wishes)
 	if (ember_wishes_are_fresh(wishes))
 		return 0;
 	err = ember_target_respect(&req->target, &wishes->respect);
+	if (err)
+		return err; /* nothing was learnt */
 	/* To be left out of every cpuset is what makes such a node. */
 	if (req->flags & EMBER_MIGRATE_RESTRICTED)
 		nodes_setall(wishes->respect.cpuset);
 	ember_wishes_note(wishes, begin_ns);
-	return err;
+	return 0;
 }
 
 /*
- * The threads are asked before each try: nobody waits for the lock meanwhile, and the wishes
- * are not older than the lock.
+ * The threads are asked before each try, so that nobody waits for the lock meanwhile.
  *
  * Return: 0 with the lock held, a reason to stop, or -EAGAIN: somebody else kept it.
  */

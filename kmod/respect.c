@@ -61,19 +61,21 @@ void ember_respect_threads(struct task_struct *leader, struct ember_respect *ret
 
 /* A process with a hundred thousand threads takes milliseconds to ask. */
 #define ASK_SHARE 8
+#define ASK_LIMIT_NS (100 * NSEC_PER_MSEC) /* also where asking was interrupted */
 
 /**
  * ember_wishes_are_fresh() - need the threads not be asked again?
  * @wishes: what they said last
  *
  * They are asked before every hold of the mmap_lock, unless that would take more than one part
- * in nine of the time. So what changes is noticed after eight times what asking takes: for a
- * process of a hundred threads within 0.1 ms.
+ * in nine of the time. So what changes is noticed after eight times what asking takes, 0.1 s at
+ * most.
  */
 bool ember_wishes_are_fresh(const struct ember_wishes *wishes)
 {
 	return wishes->asked_ns &&
-	       ktime_get_ns() - wishes->asked_ns < ASK_SHARE * wishes->took_ns;
+	       ktime_get_ns() - wishes->asked_ns <
+		       min_t(u64, ASK_SHARE * wishes->took_ns, ASK_LIMIT_NS);
 }
 
 /* They have just been asked, from @begin_ns on. */

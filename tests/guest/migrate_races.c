@@ -200,8 +200,9 @@ static void enter(struct books *books, struct ember_nl_job *job, unsigned int ep
 }
 
 /*
- * Events that met the module at work: of those with requests in flight, the share of the time in
- * which it was. Results may wait to be taken while the next request has not been made.
+ * How many events have met the module at work: of those with requests in flight, the share of the
+ * time in which it was, which is an estimate. Results may wait to be taken while the next request
+ * has not been made.
  */
 static unsigned long nr_met(const struct books *books)
 {
@@ -254,6 +255,7 @@ static void ask_for(struct books *books, const struct target *target, double beg
 		at = taken++ % EMBER_CREDITS;
 		enter(books, &jobs[at], epochs[at]);
 	}
+	books->asking_s = asked_s + now_s() - before_s;
 }
 
 /* Scans the target all the time, in a thread of its own. */
@@ -649,10 +651,11 @@ static void judge(const struct race *race, const struct books *books, const stru
 	for (unsigned int i = 1; i <= EMBER_OUTCOME_MAX; i++)
 		if (books->count[i])
 			printf("       %s %lu\n", ember_outcome_name(i), books->count[i]);
-	expect(nr_met(books) >= options.events && books->nr_moved >= options.events,
-	       "          %lu events, %lu of them with requests in flight, of these %lu while the "
-	       "module was at work: want at least %lu, and as many pages moved",
-	       board->nr_events, board->nr_overlapped, nr_met(books), options.events);
+	expect(
+	    nr_met(books) >= options.events && books->nr_moved >= options.events,
+	    "          %lu events, %lu of them with requests in flight, of these about %lu while "
+	    "the module was at work: want at least %lu, and as many pages moved",
+	    board->nr_events, board->nr_overlapped, nr_met(books), options.events);
 	if (race->beside == move_by_syscall_always)
 		expect(beside->nr_moved, "          move_pages(2) had its part");
 	if (race->beside == change_cpuset_always)

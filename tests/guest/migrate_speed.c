@@ -79,6 +79,20 @@ static void *read_area(void *arg)
 	return NULL;
 }
 
+/* Of this process. */
+static size_t huge_bytes(void)
+{
+	FILE *f = fopen("/proc/self/smaps_rollup", "re");
+	char line[256];
+	size_t kib = 0;
+
+	while (f && fgets(line, sizeof(line), f) && sscanf(line, "AnonHugePages: %zu", &kib) != 1)
+		;
+	if (f)
+		fclose(f);
+	return kib * 1024;
+}
+
 static void be_target(struct target *target, int out)
 {
 	pthread_t thread;
@@ -90,6 +104,8 @@ static void be_target(struct target *target, int out)
 	area_fill(target->area, target->nr_pages, 0, SEED);
 	for (unsigned int i = 0; i < options.busy; i++)
 		pthread_create(&thread, NULL, read_area, target);
+	if (target->huge && huge_bytes() < target->nr_pages * PAGE_BYTES)
+		_exit(1);
 	if (ember_nl_self(&target->identity) || write(out, target, sizeof(*target)) < 0)
 		_exit(1);
 	for (;;)
@@ -108,7 +124,7 @@ static void start_target(struct target *ret_target, size_t nr_pages, bool huge)
 		be_target(&target, fds[1]);
 	close(fds[1]);
 	if (read(fds[0], ret_target, sizeof(*ret_target)) != sizeof(*ret_target))
-		fail("the target process failed");
+		fail("the target process failed, or has too few huge pages");
 	close(fds[0]);
 	ret_target->pid = target.pid;
 }
@@ -305,7 +321,10 @@ static void make_table(struct ember_nl *nl)
 		for (size_t i = 0; i < sizeof(patterns) / sizeof(*patterns); i++) {
 			struct rates rates = compare_movers(nl, &patterns[i]);
 
-			print_row(&patterns[i], &rates);
+			if (patterns[i].huge)
+				printf("       2M: by move_pages(2) only, there is no choice\n");
+			else
+				print_row(&patterns[i], &rates);
 		}
 }
 
