@@ -21,8 +21,13 @@
  * itself are passed over. A call that fails later tells of a range in which nothing moved:
  * the caller may move that memory, so it could as well have succeeded.
  *
- * Limits: lists that are not in memory at the entry (written out to swap since) are counted as
- * unread. Of a list, MAX_ADDRESSES are read; what comes after them is taken for one range up to
+ * Where the ranges are not known, or have no room in the ring, all memory of the process is told
+ * of. The first entry of a list that cannot be read ends the reading: at an address that is not
+ * mapped the kernel gives up as well, but a page of the list that only is not in memory now the
+ * kernel reads in and goes on, and from here the two look the same. Either way the memory is the
+ * caller's own or such as it may move.
+ *
+ * Limits: of a list, MAX_ADDRESSES are read; what comes after them is taken for one range up to
  * the last. More than MAX_RANGES separate ranges of a call: the rest of them become one.
  * 32-bit programs enter elsewhere: their mbind(2), and move_pages(2) with pid 0, are not seen;
  * with a pid, all memory of the process is told of.
@@ -51,162 +56,220 @@ char LICENSE[] SEC("license") = "GPL";
 #define MPOL_MF_MOVE (1 << 1)
 #define MPOL_MF_MOVE_ALL (1 << 2)
 
-/* Of one call: 4 GiB of 4 KiB pages, and a bound for how long the program runs. */
-#define MAX_ADDRESSES (1U << 20)
+/* Of one call: 256 MiB of 4 KiB pages, and a bound for how long the program runs. */
+#define MAX_ADDRESSES (1U << 16)
 #define MAX_RANGES 256
 
 /* A program that places page by page: the same range is told of once in so long. */
 #define REPEAT_NS 100000000ULL
 
+/*
+ * Room for 10900 events, and how much of it one user may take until the daemon has read: what one
+ * places without end must not push out what another one places. At worst, twice that lies in the
+ * ring (struct share).
+ */
+#define RING_BYTES (512 * 1024)
+#define MAX_PER_USER 2700
+
 /* The daemon, whose moves are nobody's placement. Set between open and load. */
 const volatile __u32 own_tgid;
 
 /* Read by the daemon; they only grow. */
-__u64 nr_lost;   /* ranges for which there was no room */
-__u64 nr_unread; /* addresses that could not be read */
+__u64 nr_lost;   /* ranges for which there was no room anywhere */
+__u64 nr_unread; /* lists that could not be read to their end */
 
 /*
  * struct ember_hand_event. Nobody is woken: the daemon looks before it plans, and who calls
  * very often shall not make it run very often. Apart from the other events, so that those
- * are not lost for it. Room for 5400.
+ * are not lost for it.
  */
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
-	__uint(max_entries, 256 * 1024);
+	__uint(max_entries, RING_BYTES);
 } hand_events SEC(".maps");
 
-/* What was told last of a process. Key: tgid. */
-struct last_told {
-	__u64 time_ns;
-	__u64 start_boottime_ns;
+/* Processes whose ranges found no room there: all their memory. Key: tgid. The daemon takes out. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 1024);
+	__type(key, __u32);
+	__type(value, struct ember_hand_event);
+} hand_overflows SEC(".maps");
+
+/*
+ * What was told of last. By the start, too: who places two arrays by turns, page by page, repeats
+ * two ranges.
+ */
+struct told_key {
 	__u64 start;
-	__u64 end;
-	__u32 self_exec_id;
+	__u32 tgid;
 	__u32 reserved;
 };
 
 struct {
 	__uint(type, BPF_MAP_TYPE_LRU_HASH);
-	__uint(max_entries, 1024);
-	__type(key, __u32);
-	__type(value, struct last_told);
-} last_told SEC(".maps");
+	__uint(max_entries, 4096);
+	__type(key, struct told_key);
+	__type(value, struct ember_hand_event);
+} told SEC(".maps");
+
+/*
+ * Events of a user since the ring's position @since. It counts anew once the daemon has read
+ * beyond that: then of this user no more than the nr_events counted so far are in the ring.
+ */
+struct share {
+	__u64 since;
+	__u64 nr_events;
+};
+
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, 256);
+	__type(key, __u32); /* uid */
+	__type(value, struct share);
+} shares SEC(".maps");
 
 /* A walk over a list of addresses. */
 struct walk {
-	struct last_told whose; /* .start and .end: the range under way; .end 0: none yet */
-	__u64 list;             /* in the caller's memory */
-	__u32 tgid;
+	struct ember_hand_event now; /* .start and .end: the range under way; .end 0: none yet */
+	__u64 list;                  /* in the caller's memory */
 	__u32 nr_ranges;
+	bool is_unread; /* an entry could not be read */
 };
 
-static __always_inline bool was_told(__u32 tgid, const struct last_told *now)
+static __always_inline bool was_told(const struct told_key *key, const struct ember_hand_event *now)
 {
-	const struct last_told *last = bpf_map_lookup_elem(&last_told, &tgid);
+	const struct ember_hand_event *last = bpf_map_lookup_elem(&told, key);
 
 	return last && last->start_boottime_ns == now->start_boottime_ns &&
-	       last->self_exec_id == now->self_exec_id && last->start <= now->start &&
-	       last->end >= now->end && now->time_ns - last->time_ns < REPEAT_NS;
+	       last->self_exec_id == now->self_exec_id && last->end >= now->end &&
+	       now->time_ns - last->time_ns < REPEAT_NS;
 }
 
-static __always_inline void tell(__u32 tgid, const struct last_told *whose)
+/*
+ * Of the caller. NULL: no memory for it, then nothing is counted. Threads of one user that get
+ * here at once may begin to count anew twice: a few events too many.
+ */
+static __always_inline struct share *share_of_user(void)
 {
-	struct ember_hand_event *event;
+	__u32 uid = (__u32)bpf_get_current_uid_gid();
+	struct share *share = bpf_map_lookup_elem(&shares, &uid);
 
-	if (was_told(tgid, whose))
-		return;
-	event = bpf_ringbuf_reserve(&hand_events, sizeof(*event), 0);
-	if (!event) {
+	if (!share) {
+		struct share fresh = { .since = bpf_ringbuf_query(&hand_events, BPF_RB_PROD_POS) };
+
+		bpf_map_update_elem(&shares, &uid, &fresh, BPF_NOEXIST);
+		return bpf_map_lookup_elem(&shares, &uid);
+	}
+	if (bpf_ringbuf_query(&hand_events, BPF_RB_CONS_POS) > share->since) {
+		share->since = bpf_ringbuf_query(&hand_events, BPF_RB_PROD_POS);
+		share->nr_events = 0;
+	}
+	return share;
+}
+
+static __always_inline void tell_overflow(const struct ember_hand_event *now)
+{
+	struct ember_hand_event all = *now;
+
+	all.start = 0;
+	all.end = EMBER_HAND_NO_END;
+	if (bpf_map_update_elem(&hand_overflows, &all.tgid, &all, BPF_ANY))
 		__sync_fetch_and_add(&nr_lost, 1);
+}
+
+static __always_inline void tell(const struct ember_hand_event *now)
+{
+	struct told_key key = { .start = now->start, .tgid = now->tgid };
+	struct ember_hand_event *event = NULL;
+	struct share *share;
+
+	if (was_told(&key, now))
+		return;
+	share = share_of_user();
+	if (!share || share->nr_events < MAX_PER_USER)
+		event = bpf_ringbuf_reserve(&hand_events, sizeof(*event), 0);
+	if (!event) {
+		tell_overflow(now);
 		return;
 	}
-	event->time_ns = whose->time_ns;
-	event->start_boottime_ns = whose->start_boottime_ns;
-	event->self_exec_id = whose->self_exec_id;
-	event->tgid = tgid;
-	event->start = whose->start;
-	event->end = whose->end;
+	*event = *now;
 	bpf_ringbuf_submit(event, BPF_RB_NO_WAKEUP);
-	bpf_map_update_elem(&last_told, &tgid, whose, BPF_ANY);
+	/* Only what is in the ring: else nothing might ever move the position beyond @since. */
+	if (share)
+		__sync_fetch_and_add(&share->nr_events, 1);
+	bpf_map_update_elem(&told, &key, now, BPF_ANY);
 }
 
-static __always_inline void begin(struct walk *walk, struct task_struct *whose)
+static __always_inline void begin(struct ember_hand_event *now, struct task_struct *whose)
 {
-	*walk = (struct walk){
-		.whose = {
-			.time_ns = bpf_ktime_get_ns(),
-			.start_boottime_ns = start_time(whose),
-			.self_exec_id = exec_id(whose),
-		},
+	*now = (struct ember_hand_event){
+		.time_ns = bpf_ktime_get_ns(),
+		.start_boottime_ns = start_time(whose),
+		.self_exec_id = exec_id(whose),
 		.tgid = whose->tgid,
 	};
 }
 
 static __always_inline void tell_range(struct task_struct *whose, __u64 start, __u64 end)
 {
-	struct walk walk;
+	struct ember_hand_event now;
 
-	begin(&walk, whose);
-	walk.whose.start = start & ~(EMBER_REGION_BYTES - 1);
-	walk.whose.end = (end + EMBER_REGION_BYTES - 1) & ~(EMBER_REGION_BYTES - 1);
-	tell(walk.tgid, &walk.whose);
+	begin(&now, whose);
+	now.start = start & ~(EMBER_REGION_BYTES - 1);
+	now.end = (end + EMBER_REGION_BYTES - 1) & ~(EMBER_REGION_BYTES - 1);
+	tell(&now);
 }
 
 static __always_inline void add_region(struct walk *walk, __u64 region)
 {
-	struct last_told *range = &walk->whose;
+	struct ember_hand_event *now = &walk->now;
 	__u64 end = region + EMBER_REGION_BYTES;
 
-	if (range->start <= region && end <= range->end)
+	if (now->start <= region && end <= now->end)
 		return;
-	if (range->end && walk->nr_ranges < MAX_RANGES && region != range->end &&
-	    end != range->start) {
-		tell(walk->tgid, range);
+	if (now->end && walk->nr_ranges < MAX_RANGES && region != now->end && end != now->start) {
+		tell(now);
 		walk->nr_ranges++;
-		range->end = 0;
+		now->end = 0;
 	}
-	if (!range->end || region < range->start)
-		range->start = region;
-	if (end > range->end)
-		range->end = end;
-}
-
-static __always_inline bool read_region(const struct walk *walk, __u64 at, __u64 *region)
-{
-	__u64 address;
-
-	if (bpf_probe_read_user(&address, sizeof(address), (void *)(walk->list + at * 8))) {
-		__sync_fetch_and_add(&nr_unread, 1);
-		return false;
-	}
-	/* What no user address can be the call refuses page by page; EMBER_HAND_NO_END is above. */
-	*region = address & ~(EMBER_REGION_BYTES - 1);
-	return !(address >> 57);
+	if (!now->end || region < now->start)
+		now->start = region;
+	if (end > now->end)
+		now->end = end;
 }
 
 static long add_address(__u64 at, struct walk *walk)
 {
-	__u64 region;
+	__u64 address;
 
-	if (read_region(walk, at, &region))
-		add_region(walk, region);
+	if (bpf_probe_read_user(&address, sizeof(address), (void *)(walk->list + at * 8))) {
+		walk->is_unread = true;
+		return 1; /* ends bpf_loop() */
+	}
+	/* What no user address can be the call refuses page by page; EMBER_HAND_NO_END is above. */
+	if (!(address >> 57))
+		add_region(walk, address & ~(EMBER_REGION_BYTES - 1));
 	return 0;
 }
 
 static __always_inline void tell_list(struct task_struct *whose, __u64 list, __u64 nr)
 {
-	struct walk walk;
-	__u64 region;
+	struct walk walk = { .list = list };
 
-	begin(&walk, whose);
-	walk.list = list;
+	begin(&walk.now, whose);
 	bpf_loop(nr < MAX_ADDRESSES ? nr : MAX_ADDRESSES, add_address, &walk, 0);
-	if (nr > MAX_ADDRESSES && read_region(&walk, nr - 1, &region)) {
+	if (nr > MAX_ADDRESSES && !walk.is_unread) {
 		walk.nr_ranges = MAX_RANGES;
-		add_region(&walk, region);
+		add_address(nr - 1, &walk);
 	}
-	if (walk.whose.end)
-		tell(walk.tgid, &walk.whose);
+	if (walk.is_unread) {
+		__sync_fetch_and_add(&nr_unread, 1);
+		walk.now.start = 0;
+		walk.now.end = EMBER_HAND_NO_END;
+	}
+	if (walk.now.end)
+		tell(&walk.now);
 }
 
 static __always_inline bool is_own(void)

@@ -434,6 +434,11 @@ static void print_plan(const struct render *r, sd_json_variant *s)
 	fprintf(r->out, "  number %" PRIu64 "%s; pages touched at least every %s fill tier 0\n",
 		num(plan, "plans"), flag(plan, "settled") ? ", settled: next to nothing to do" : "",
 		duration(num(plan, "threshold_interval_ns")).s);
+	if (flag(plan, "placements_unnoticed"))
+		dressed(
+		    r, RED,
+		    "what is placed by hand is not noticed and may be moved: see the journal of "
+		    "emberd\n");
 	if (sd_json_variant_elements(get(plan, "why")) > 0) {
 		fputs("pages to move:\n", r->out);
 		print_reasons(r, get(plan, "why"));

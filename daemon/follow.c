@@ -132,8 +132,9 @@ static void consider(struct ember_engine *e, uint32_t tgid)
 		ember_sampler_untrack(e->sampler, &id);
 		return;
 	}
-	ember_follow_take_hands(e);
+	/* In this order: what waits in the ring is later, and decides where both name a range. */
 	take_early_hands(e, process);
+	ember_follow_take_hands(e);
 	ember_process_note_home(process, ember_proc_home(e->config.proc_root, tgid, &e->topo));
 	log_debug("following %u by rule \"%s\": %" PRIu64 " MiB", tgid, process->rule,
 		  facts.rss_bytes >> 20);

@@ -174,6 +174,7 @@ void ember_report_publish(struct ember_engine *e)
 	status->window_ns = e->step.window_ns;
 	status->threshold_level = e->plan.threshold_level;
 	status->settled = e->plan.settled;
+	status->placements_unnoticed = e->policy->global.placed_by_hand_ns && !e->hands_watch;
 	memcpy(status->nr_why, e->plan.nr_why, sizeof(status->nr_why));
 	status->nr_cooldown_evicted = e->cooldown.nr_evicted;
 	memcpy(status->nr_why_not, e->plan.nr_why_not, sizeof(status->nr_why_not));

@@ -74,6 +74,8 @@ struct ember_status {
 	uint64_t nr_why_not[EMBER_NR_WHY_NOT];
 	uint8_t threshold_level;
 	bool settled;
+	bool
+	    placements_unnoticed; /* by hand: the policy holds them, the kernel lets nobody watch */
 
 	/* Books, since the start. */
 	struct ember_account account;

@@ -58,6 +58,9 @@ static SD_VARLINK_DEFINE_STRUCT_TYPE(Plan, COMMENT("Since the start"), INT(plans
 				     COMMENT("Next to nothing is wanted"), BOOL(settled),
 				     COMMENT("Pages touched more often than this fill tier 0"),
 				     INT(threshold_interval_ns),
+				     COMMENT("The policy leaves alone what is placed by hand, but "
+					     "emberd cannot notice it: the journal says why"),
+				     BOOL(placements_unnoticed),
 				     COMMENT("Pages that the last plan moves"), ARRAY(why, Reason),
 				     COMMENT("Pages that it leaves where they are"),
 				     ARRAY(why_not, Reason),

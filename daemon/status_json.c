@@ -290,8 +290,8 @@ static int json_plan(const struct ember_status *s, sd_json_variant **ret)
 	return sd_json_buildo(
 	    ret, UNSIGNED("plans", s->nr_plans), BOOLEAN("settled", s->settled),
 	    UNSIGNED("threshold_interval_ns", ember_level_interval_ns(s->threshold_level)),
-	    VARIANT("why", why), VARIANT("why_not", why_not),
-	    UNSIGNED("cooldown_evicted", s->nr_cooldown_evicted));
+	    BOOLEAN("placements_unnoticed", s->placements_unnoticed), VARIANT("why", why),
+	    VARIANT("why_not", why_not), UNSIGNED("cooldown_evicted", s->nr_cooldown_evicted));
 }
 
 static int append_book(const struct ember_book *book, unsigned int direction, unsigned int mover,

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <bpf/bpf.h>
@@ -21,7 +22,8 @@
 #include "util/cleanup.h"
 
 /* More than the ring holds: who places as fast as this reads does not keep it from ending. */
-#define MAX_CONSUMED 8192
+#define MAX_CONSUMED 16384
+#define MAX_OVERFLOWS 1024
 
 struct ember_hands_watch {
 	struct hands *skel;
@@ -31,6 +33,14 @@ struct ember_hands_watch {
 	ember_hand_handler handler;
 	void *userdata;
 };
+
+static uint64_t now_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
 
 static int handle_event(void *context, void *data, size_t size)
 {
@@ -86,6 +96,25 @@ struct ember_hands_watch *ember_hands_watch_close(struct ember_hands_watch *watc
 	return NULL;
 }
 
+/*
+ * Of processes that overflowed the ring. With the time of now: it must not shorten what the ring
+ * has told of them since. Taken out one by one, and no more than there is room for: who adds as
+ * fast as this reads does not keep it from ending.
+ */
+static void take_overflows(struct ember_hands_watch *watch)
+{
+	int fd = watch->skel->maps.hand_overflows.map_fd;
+	struct ember_hand_event event;
+	uint32_t tgid;
+
+	for (int i = 0; i < MAX_OVERFLOWS && bpf_map_get_next_key(fd, NULL, &tgid) == 0; i++) {
+		if (bpf_map_lookup_and_delete_elem(fd, &tgid, &event) < 0)
+			continue;
+		event.time_ns = now_ns();
+		watch->handler(&event, watch->userdata);
+	}
+}
+
 void ember_hands_watch_consume(struct ember_hands_watch *watch, ember_hand_handler handler,
 			       void *userdata)
 {
@@ -94,6 +123,7 @@ void ember_hands_watch_consume(struct ember_hands_watch *watch, ember_hand_handl
 	watch->handler = handler;
 	watch->userdata = userdata;
 	ring_buffer__consume_n(watch->ring, MAX_CONSUMED);
+	take_overflows(watch);
 }
 
 /* The kernel does not start a program on a CPU where it is preempted in that program. */

@@ -7,7 +7,6 @@ of pgmigrate_success, and what memory.numa_stat of the cgroup says has changed n
 balancing is off, and the policy names this load only.
 """
 
-import ctypes
 import os
 import pathlib
 import sys
@@ -15,7 +14,6 @@ import time
 
 import emberd
 
-MPOL_DEFAULT, MPOL_PREFERRED = 0, 1
 FAST, SLOW = 0, 1
 SIZE = 48 * emberd.MIB
 MAX_GROWN_PAGES = 8  # a load that has begun touches a page of its stack or heap for the first time, on either node
@@ -23,15 +21,9 @@ SETTLE_S = 5  # memory.numa_stat is brought up to date every 2 s
 CGROUP = pathlib.Path("/sys/fs/cgroup/ember-books")
 
 
-def set_policy(mode, nodes=0):
-    mask = ctypes.c_ulong(nodes)
-    if emberd.numa.set_mempolicy(mode, ctypes.byref(mask) if nodes else None, ctypes.c_ulong(64 if nodes else 0)):
-        sys.exit(f"not ok: set_mempolicy: errno {ctypes.get_errno()}")
-
-
 def enter():
     (CGROUP / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
-    set_policy(MPOL_PREFERRED, 1 << SLOW)
+    emberd.set_memory_policy(emberd.MPOL_PREFERRED, 1 << SLOW)
 
 
 def load():

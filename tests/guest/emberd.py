@@ -17,8 +17,8 @@ import time
 MIB = 1 << 20
 PAGE_BYTES = 4096
 MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND = 0, 1, 2
+MPOL_MF_MOVE = 2
 HOTSET_ADDRESS = 0x100000000000
-MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND = 0, 1, 2
 TESTS = pathlib.Path(__file__).resolve().parent
 POLICY = pathlib.Path("/etc/ember/policy.d/90-test.json")
 
@@ -184,16 +184,21 @@ def share_on(node, pid, start, size):
 # --- Loads ---------------------------------------------------------------------------------------
 
 
+def set_memory_policy(mode, nodes=0):
+    """Of this process and of what it starts from now on. @nodes: a mask."""
+    mask = ctypes.c_ulong(nodes)
+    if numa.set_mempolicy(mode, ctypes.byref(mask) if nodes else None, ctypes.c_ulong(64 if nodes else 0)):
+        sys.exit(f"not ok: set_mempolicy: errno {ctypes.get_errno()}")
+
+
 @contextlib.contextmanager
 def memory_policy(mode, node):
     """What is started meanwhile inherits it, as from numactl."""
-    mask = ctypes.c_ulong(1 << node)
-    if numa.set_mempolicy(mode, ctypes.byref(mask), ctypes.c_ulong(64)):
-        sys.exit(f"not ok: set_mempolicy: errno {ctypes.get_errno()}")
+    set_memory_policy(mode, 1 << node)
     try:
         yield
     finally:
-        numa.set_mempolicy(MPOL_DEFAULT, None, ctypes.c_ulong(0))
+        set_memory_policy(MPOL_DEFAULT)
 
 
 @contextlib.contextmanager
@@ -216,19 +221,17 @@ def hotset(*options, cpus=None):
     return child([*bound, str(TESTS / "hotset"), "--mark", "none", *map(str, options)], "READY")
 
 
-def set_memory_policy(mode, nodes=0):
-    mask = ctypes.c_ulong(nodes)
-    if numa.set_mempolicy(mode, ctypes.byref(mask) if nodes else None, ctypes.c_ulong(64 if nodes else 0)):
-        sys.exit(f"not ok: set_mempolicy: errno {ctypes.get_errno()}")
-
-
 @contextlib.contextmanager
+def under(mode, node, program):
+    """What child() or hotset() starts inherits the policy; ours is dropped again before it is used."""
+    with contextlib.ExitStack() as stack:
+        with memory_policy(mode, node):
+            running = stack.enter_context(program)
+        yield running
+
+
 def hotset_under(mode, node, *options, cpus=None):
-    """As numactl starts it: the policy is inherited, and ours is dropped again."""
-    set_memory_policy(mode, 1 << node)
-    with hotset(*options, cpus=cpus) as program:
-        set_memory_policy(MPOL_DEFAULT)
-        yield program
+    return under(mode, node, hotset(*options, cpus=cpus))
 
 
 def grower():

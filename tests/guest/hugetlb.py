@@ -38,7 +38,7 @@ while True:
 
 
 def told():
-    why_not = {w["word"]: w["pages"] for w in emberd.status().get("plan", {}).get("why_not", [])}
+    why_not = emberd.why_not()
     return why_not.get("hugetlb", 0) == HUGE // emberd.PAGE_BYTES, why_not
 
 

@@ -4,12 +4,14 @@
 
 Three programs touch a part of their memory all the time, and all of it lies on the slow node. One has its hot pages
 placed there by another process with move_pages(2), one does it itself, half with mbind(2), whose policy it takes back
-then, half with move_pages(2); the third nobody places, but one who may not has tried: it alone is promoted. When the time is over the other two follow; with a time of zero
-placements are not noticed at all. That they stay is looked at when the third has been promoted and three more plans were made, so no clock decides.
+then, half with move_pages(2), and both halves over and over by turns; the third nobody places, but one who may not has
+tried: it alone is promoted. Of who hands the kernel a list that cannot be read, and of who places more ranges than ember
+keeps, all memory is left alone. When the time is over all follow; with a time of zero placements are not noticed at all.
+That they stay is looked at when the third has been promoted and three more plans were made, so no clock decides.
 """
 
-import contextlib
 import ctypes
+import errno
 import os
 import select
 import subprocess
@@ -17,12 +19,12 @@ import sys
 
 import emberd
 
-MPOL_DEFAULT, MPOL_PREFERRED, MPOL_BIND = 0, 1, 2
-MPOL_MF_MOVE = 2
-SYS_MBIND = 237
+SYS_MBIND, SYS_MOVE_PAGES = 237, 279
 FAST, SLOW = 0, 1
 ADDRESS, SIZE, HOT = emberd.HOTSET_ADDRESS, 80 * emberd.MIB, 16 * emberd.MIB
 RULES = [{"match": {"min_rss": "64MiB"}}]
+NR_LISTS, LIST_RANGES = 32, 200  # more than MAX_PER_USER of hands.bpf.c, and no list more than MAX_RANGES
+REGION, NOWHERE = 2 * emberd.MIB, 0x200000000000
 READ_WRITE, PRIVATE_ANONYMOUS_FIXED, NOHUGEPAGE = 3, 0x32, 15
 
 REFUSED = 3
@@ -41,7 +43,7 @@ def move_pages(pid, start, end):
     nr = (end - start) // emberd.PAGE_BYTES
     pages = (ctypes.c_void_p * nr)(*range(start, end, emberd.PAGE_BYTES))
     nodes, status = (ctypes.c_int * nr)(*[SLOW] * nr), (ctypes.c_int * nr)()
-    return emberd.numa.numa_move_pages(pid, ctypes.c_ulong(nr), pages, nodes, status, MPOL_MF_MOVE) >= 0
+    return emberd.numa.numa_move_pages(pid, ctypes.c_ulong(nr), pages, nodes, status, emberd.MPOL_MF_MOVE) >= 0
 
 
 # --- The load: this program again ----------------------------------------------------------------
@@ -54,8 +56,47 @@ def mbind(mode, nodes, flags):
                                ctypes.c_ulong(mode), mask, ctypes.c_ulong(64 if nodes else 0), ctypes.c_ulong(flags)))
 
 
+def place_here():
+    mbind(emberd.MPOL_BIND, 1 << SLOW, emberd.MPOL_MF_MOVE)
+    mbind(emberd.MPOL_DEFAULT, 0, 0)
+    must("move_pages", not move_pages(0, ADDRESS + HOT // 2, ADDRESS + HOT))
+
+
+def move_list(addresses):
+    """To the slow node; pages that are not there are no error of the call."""
+    nr = len(addresses)
+    pages, status = (ctypes.c_void_p * nr)(*addresses), (ctypes.c_int * nr)()
+    nodes = (ctypes.c_int * nr)(*[SLOW] * nr)
+    must("move_pages", emberd.numa.numa_move_pages(0, ctypes.c_ulong(nr), pages, nodes, status,
+                                                   emberd.MPOL_MF_MOVE) < 0)
+
+
+def place_by_turns():
+    """Two ranges of what is placed already, so often that an event for each time would not find room."""
+    for _ in range(NR_LISTS):
+        move_list([ADDRESS, ADDRESS + HOT // 2] * (LIST_RANGES // 2))
+
+
+def place_apart():
+    """More ranges than one user has room for, where there are no pages."""
+    for at in range(NR_LISTS):
+        move_list([NOWHERE + (at * LIST_RANGES + i) * 2 * REGION for i in range(LIST_RANGES)])
+
+
+def place_unreadable():
+    """A list that is not mapped: the kernel gives up, and so must the program that reads the list."""
+    done = libc.syscall(ctypes.c_long(SYS_MOVE_PAGES), ctypes.c_long(0), ctypes.c_ulong(1 << 20),
+                        ctypes.c_void_p(emberd.PAGE_BYTES), ctypes.c_void_p(emberd.PAGE_BYTES),
+                        ctypes.c_void_p(emberd.PAGE_BYTES), ctypes.c_long(emberd.MPOL_MF_MOVE))
+    if done != -1 or ctypes.get_errno() != errno.EFAULT:
+        sys.exit(f"not ok: move_pages with an unmapped list: {done}, errno {ctypes.get_errno()}")
+
+
+ORDERS = {"here": place_here, "by turns": place_by_turns, "apart": place_apart, "unreadable": place_unreadable}
+
+
 def load():
-    """Touches the first HOT bytes of its area for ever; for each line on stdin it places them on the slow node."""
+    """Touches the first HOT bytes of its area for ever; a line on stdin is one of ORDERS."""
     area = libc.mmap(ctypes.c_void_p(ADDRESS), ctypes.c_size_t(SIZE), READ_WRITE, PRIVATE_ANONYMOUS_FIXED, -1,
                      ctypes.c_long(0))
     must("mmap", area != ADDRESS)
@@ -65,22 +106,17 @@ def load():
     while True:
         ctypes.memset(ADDRESS, 2, HOT)
         if select.select([sys.stdin], [], [], 0)[0]:
-            if not sys.stdin.readline():
+            order = sys.stdin.readline().strip()
+            if not order:
                 return
-            mbind(MPOL_BIND, 1 << SLOW, MPOL_MF_MOVE)
-            mbind(MPOL_DEFAULT, 0, 0)
-            must("move_pages", not move_pages(0, ADDRESS + HOT // 2, ADDRESS + HOT))
+            ORDERS[order]()
             print("placed", flush=True)
 
 
-@contextlib.contextmanager
 def on_slow():
     """A load that inherits a preference for the slow node; that binds nothing."""
-    mask = ctypes.c_ulong(1 << SLOW)
-    must("set_mempolicy", emberd.numa.set_mempolicy(MPOL_PREFERRED, ctypes.byref(mask), ctypes.c_ulong(64)))
-    with emberd.child([sys.executable, __file__, "load"], "READY", stdin=subprocess.PIPE) as program:
-        must("set_mempolicy", emberd.numa.set_mempolicy(MPOL_DEFAULT, None, ctypes.c_ulong(0)))
-        yield program
+    load_again = emberd.child([sys.executable, __file__, "load"], "READY", stdin=subprocess.PIPE)
+    return emberd.under(emberd.MPOL_PREFERRED, SLOW, load_again)
 
 
 def place(program):
@@ -93,11 +129,11 @@ def place_without_permission(program):
     emberd.expect("nobody may not place the program's pages", done.returncode == REFUSED)
 
 
-def place_itself(program):
-    program.stdin.write("\n")
+def place_itself(program, order="here"):
+    program.stdin.write(f"{order}\n")
     program.stdin.flush()
     said = program.stdout.readline().strip()
-    emberd.expect(f"the program has placed its pages: {said}", said == "placed")
+    emberd.expect(f"the program has placed its pages, {order}: {said}", said == "placed")
 
 
 # --- What is expected ----------------------------------------------------------------------------
@@ -123,8 +159,7 @@ def expect_promoted(what, *programs):
 
 def expect_told(what, are_all):
     def look():
-        why_not = {w["word"]: w["pages"] for w in emberd.status().get("plan", {}).get("why_not", [])}
-        pages = why_not.get("placed-by-hand", 0)
+        pages = emberd.why_not().get("placed-by-hand", 0)
         return are_all(pages), f"{pages} pages"
 
     emberd.expect_soon(f"the status tells of {what}", look)
@@ -148,6 +183,7 @@ def expect_noticed(moved, itself, untouched):
                        lambda: (all(emberd.followed(p.pid) for p in (moved, itself, untouched)), ""))
     place(moved)
     place_itself(itself)
+    place_itself(itself, "by turns")
     place_without_permission(untouched)
     shares = [hot_share(SLOW, program) for program in (moved, itself)]
     emberd.expect(f"both are on the slow node: {shares}", min(shares) > 0.95)
@@ -158,9 +194,19 @@ def expect_noticed(moved, itself, untouched):
     emberd.expect(f"what was placed has stayed: {shares}", min(shares) > 0.95)
 
 
+def expect_all_told(itself, untouched):
+    """Of a program whose ranges are not known, all memory is left alone."""
+    place_itself(itself, "unreadable")
+    expect_told("all of who gave a list that cannot be read", lambda pages: pages >= (HOT + SIZE) // emberd.PAGE_BYTES)
+    place_itself(untouched, "apart")
+    expect_told("all of who placed more than there is room for",
+                lambda pages: pages >= (HOT + 2 * SIZE) // emberd.PAGE_BYTES)
+
+
 def main():
     with emberd.service(), on_slow() as moved, on_slow() as itself, on_slow() as untouched:
         expect_noticed(moved, itself, untouched)
+        expect_all_told(itself, untouched)
         set_policy("1s")
         emberd.reload()
         expect_promoted("when the time is over, both are promoted", moved, itself)

@@ -22,7 +22,6 @@ from emberd import MIB, PAGE_BYTES
 SLOW, FAST = 0, 1  # the hbm-plug topology: node 0 has the CPUs
 NODES = pathlib.Path("/sys/devices/system/node")
 UNITS = ("system.slice", "user.slice", "machine.slice", "init.scope")
-MPOL_DEFAULT, MPOL_BIND = 0, 2
 SIZE, HOT, BOUND = 120 * MIB, 64 * MIB, 40 * MIB
 BY_HAND = 8 * MIB
 RULES = {"global": {"numa_balancing": "off"}, "rules": [{"match": {"comm": "hotset"}}]}
@@ -160,15 +159,8 @@ def nothing_leaks():
     expect_check("after that", 0, [])
 
 
-@contextlib.contextmanager
 def bound_hotset():
-    """As numactl starts it: the policy is inherited, and ours is dropped again."""
-    mask = ctypes.c_ulong(1 << SLOW)
-    if emberd.numa.set_mempolicy(MPOL_BIND, ctypes.byref(mask), ctypes.c_ulong(64)):
-        sys.exit(f"not ok: set_mempolicy: errno {ctypes.get_errno()}")
-    with emberd.hotset("--size", BOUND, "--hot", BOUND // 2) as program:
-        emberd.numa.set_mempolicy(MPOL_DEFAULT, None, ctypes.c_ulong(0))
-        yield program
+    return emberd.hotset_under(emberd.MPOL_BIND, SLOW, "--size", BOUND, "--hot", BOUND // 2)
 
 
 def move_by_hand(pid, address):

@@ -182,6 +182,16 @@ static void figures_are_told(void **state)
 	expect_not_in(text, "demote by"); /* nothing was tried there */
 	expect_not_in(text, "rejected");
 	expect_not_in(text, "new area");
+	expect_not_in(text, "placed by hand");
+	free(text);
+}
+
+static void unnoticed_placements_are_told(void **state)
+{
+	char *text = render_changed("\"settled\": true,",
+				    "\"settled\": true, \"placements_unnoticed\": true,");
+
+	expect_in(text, "what is placed by hand is not noticed");
 	free(text);
 }
 
@@ -350,6 +360,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(figures_are_told),
 	    cmocka_unit_test(pools_are_told_apart_from_nodes),
+	    cmocka_unit_test(unnoticed_placements_are_told),
 	    cmocka_unit_test(names_cannot_reach_the_terminal),
 	    cmocka_unit_test(names_keep_their_letters),
 	    cmocka_unit_test(trouble_is_told),

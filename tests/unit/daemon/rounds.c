@@ -144,14 +144,17 @@ static void test_who_is_gone_leaves_its_place_to_the_next(void **state)
 	assert_int_equal(engine.processes.nr, 1); /* /proc knows neither of the two */
 }
 
-static void place_by_hand(uint32_t tgid, uint64_t start_boottime_ns, uint64_t region)
+static struct ember_hand_event *place_by_hand(uint32_t tgid, uint64_t start_boottime_ns,
+					      uint64_t region)
 {
-	kernel.hands[kernel.nr_hands++] =
-	    (struct ember_hand_event){.time_ns = 1,
-				      .start_boottime_ns = start_boottime_ns,
-				      .tgid = tgid,
-				      .start = region * EMBER_REGION_BYTES,
-				      .end = (region + 1) * EMBER_REGION_BYTES};
+	struct ember_hand_event *event = &kernel.hands[kernel.nr_hands++];
+
+	*event = (struct ember_hand_event){.time_ns = 1,
+					   .start_boottime_ns = start_boottime_ns,
+					   .tgid = tgid,
+					   .start = region * EMBER_REGION_BYTES,
+					   .end = (region + 1) * EMBER_REGION_BYTES};
+	return event;
 }
 
 static bool is_held(const struct ember_process *process, uint64_t region)
@@ -188,6 +191,22 @@ static void test_hands_before_a_process_is_followed(void **state)
 	assert_true(is_held(process, 30));
 	assert_true(is_held(process, 40));
 	assert_false(is_held(process, 50));
+}
+
+/* Placed twice, once before the process is followed: the time of the second counts. */
+static void test_a_later_placement_in_the_ring_decides(void **state)
+{
+	const struct ember_hands *hands;
+
+	ember_process_remove(&engine.processes, engine.processes.procs[0]);
+	place_by_hand(getppid(), 1, 30)->time_ns = 1000 * NSEC_PER_SEC;
+	ember_follow_take_hands(&engine);
+	place_by_hand(getppid(), 1, 30)->time_ns = 2000 * NSEC_PER_SEC; /* not taken yet */
+	consider(&engine, getppid());
+	assert_int_equal(engine.processes.nr, 1);
+	hands = &engine.processes.procs[0]->hands;
+	assert_int_equal(hands->nr, 1);
+	assert_int_equal(hands->ranges[0].time_ns, 2000 * NSEC_PER_SEC);
 }
 
 static void test_early_hands_are_bounded(void **state)
@@ -233,6 +252,8 @@ int main(void)
 					    teardown),
 	    cmocka_unit_test_setup_teardown(test_hands_of_a_followed_process, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_hands_before_a_process_is_followed, setup,
+					    teardown),
+	    cmocka_unit_test_setup_teardown(test_a_later_placement_in_the_ring_decides, setup,
 					    teardown),
 	    cmocka_unit_test_setup_teardown(test_early_hands_are_bounded, setup, teardown),
 	    cmocka_unit_test_setup_teardown(test_a_ring_that_never_empties, setup, teardown),

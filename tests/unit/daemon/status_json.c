@@ -82,6 +82,7 @@ static int set_up(void **state)
 	s->tgids[s->nr_procs++] = 4713; /* one that is not listed */
 	s->nr_plans = 12;
 	s->nr_cooldown_evicted = 34;
+	s->placements_unnoticed = true;
 	s->nr_why[EMBER_WHY_FILL] = 512;
 	s->nr_why_not[EMBER_WHY_NOT_PLACED] = 99;
 	book->tried = 1000;
@@ -181,6 +182,7 @@ static void figures_arrive(void **state)
 	expect_number(v, "split_pages", 511);
 	expect_number(v, "unsplit_pages", 512);
 	expect_number(v, "plan/cooldown_evicted", 34);
+	assert_true(sd_json_variant_boolean(at(v, "plan/placements_unnoticed")));
 	expect_number(v, "cost/cpu_share_bp", 123);
 	expect_number(v, "numa_balancing/mode", 0);
 	expect_number(v, "numa_balancing/saved_mode", 1);
