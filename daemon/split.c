@@ -160,8 +160,8 @@ static int cold(int pidfd, const struct ember_move_region *region, const struct 
 		long done =
 		    syscall(SYS_process_madvise, pidfd, pages + i, (size_t)(nr - i), MADV_COLD, 0U);
 
-		if (done < 0 && (errno == EPERM || errno == EACCES || errno == ESRCH ||
-				 errno == ENOSYS))
+		if (done < 0 &&
+		    (errno == EPERM || errno == EACCES || errno == ESRCH || errno == ENOSYS))
 			return -errno;
 		if (done < 0 && errno == EINVAL)
 			ret_locked[group_of(region, ((uint64_t)pages[i].iov_base - region->addr) /

@@ -94,8 +94,8 @@ static void a_lost_answer_takes_nothing_back(void **state)
 /* Whichever allocation fails: what moved before the split has moved. */
 static void no_memory_takes_nothing_back(void **state)
 {
-	static const struct ember_fate_run first[] = {{MOVED, 3}, {LARGE, 5}}, second[] = {
-										   {MOVED, 8}};
+	static const struct ember_fate_run first[] = {{MOVED, 3}, {LARGE, 5}},
+					   second[] = {{MOVED, 8}};
 
 	(void)state;
 	for (unsigned int at = 1; at <= 3; at++) {
@@ -194,10 +194,10 @@ static struct ember_job *large_job(const uint8_t *p, uint8_t order)
 	struct ember_job *job = calloc(1, sizeof(*job) + sizeof(job->regions[0]));
 
 	assert_non_null(job);
-	job->move = (struct ember_move){
-	    .id = myself(), .nr_pages = 512, .nr_regions = 1, .split = true};
-	job->regions[0] = (struct ember_move_region){
-	    .addr = (uintptr_t)p, .nr_pages = 512, .order = order};
+	job->move =
+	    (struct ember_move){.id = myself(), .nr_pages = 512, .nr_regions = 1, .split = true};
+	job->regions[0] =
+	    (struct ember_move_region){.addr = (uintptr_t)p, .nr_pages = 512, .order = order};
 	memset(job->regions[0].pages, 0xff, sizeof(job->regions[0].pages));
 	job->runs = copy(runs, NR(runs));
 	job->nr_runs = NR(runs);
