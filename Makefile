@@ -230,6 +230,7 @@ $(OBJ)/tests/unit/daemon/%.o: CFLAGS += -Wno-frame-larger-than
 $(OBJ)/tests/unit/daemon/%.o $(OBJ)/tests/unit/daemon/%.tidy: CPPFLAGS += -Idaemon
 # The movers' test brings a module of its own.
 $(OBJ)/tests/unit/daemon/mover: LDFLAGS += $(addprefix -Wl$(COMMA)--wrap=ember_genl_,open close migrate wait)
+$(OBJ)/tests/unit/daemon/split: LDFLAGS += -Wl,--wrap=calloc
 $(OBJ)/tests/unit/ctl/%.o $(OBJ)/tests/unit/ctl/%.tidy: CPPFLAGS += -Ictl -Idaemon
 $(OBJ)/tests/unit/helper/%.o $(OBJ)/tests/unit/helper/%.tidy: CPPFLAGS += -Ihelper
 $(OBJ)/tests/unit/tierscope/%.o $(OBJ)/tests/unit/tierscope/%.tidy: CPPFLAGS += -Itests/tierscope

@@ -88,13 +88,16 @@ static void feed_back(struct ember_cooldown *cd, const struct ember_move *move, 
 	case EMBER_FATE_KIND:
 	case EMBER_FATE_DENIED:
 	case EMBER_FATE_ISOLATED:
+	case EMBER_FATE_UNSPLITTABLE:
 		ember_cooldown_refused(cd, &move->id, addr, EMBER_REFUSED_LASTING, now_ns);
 		break;
 	case EMBER_FATE_BUSY:
 	case EMBER_FATE_WRITEBACK:
-	case EMBER_FATE_UNSPLIT:
 	case EMBER_FATE_FAILED:
 		ember_cooldown_refused(cd, &move->id, addr, EMBER_REFUSED_BUSY, now_ns);
+		break;
+	case EMBER_FATE_UNSPLIT:
+		ember_cooldown_refused(cd, &move->id, addr, EMBER_REFUSED_UNSPLIT, now_ns);
 		break;
 	case EMBER_FATE_NO_MEMORY: /* the node was fuller than the plan thought */
 	case EMBER_FATE_NO_DEST:   /* a pool that does not come away is ready again after seconds */
@@ -119,6 +122,34 @@ bool ember_account_is_denied(const struct ember_move *move, const struct ember_f
 	return nr_denied >= move->nr_pages;
 }
 
+static bool stays_whole(enum ember_fate outcome)
+{
+	return outcome == EMBER_FATE_UNSPLIT || outcome == EMBER_FATE_UNSPLITTABLE;
+}
+
+/*
+ * Does an earlier page of the region speak for this one? The planner asks for the first address
+ * of a huge page only. An entry for each page of the locked memory of a large process would
+ * fill the table.
+ */
+static bool is_spoken_for(const struct ember_move_region *mr, enum ember_fate outcome, bool *told)
+{
+	bool before = *told;
+
+	if (mr->order != EMBER_ORDER_PMD || !stays_whole(outcome))
+		return false;
+	*told = true;
+	return before;
+}
+
+static uint64_t feed_back_addr(const struct ember_move_region *mr, unsigned int page,
+			       enum ember_fate outcome)
+{
+	if (mr->order == EMBER_ORDER_PMD && stays_whole(outcome))
+		return mr->addr;
+	return mr->addr + ((uint64_t)page << PAGE_SHIFT);
+}
+
 /* One region's pages, of which @cd is told unless it is NULL; in @ret_there those that are on the
  * destination now. */
 static void account_region(struct ember_book *book, struct ember_cooldown *cd,
@@ -126,6 +157,8 @@ static void account_region(struct ember_book *book, struct ember_cooldown *cd,
 			   struct runs *runs, uint64_t now_ns,
 			   uint64_t ret_there[EMBER_PLANE_WORDS])
 {
+	bool told = false;
+
 	memset(ret_there, 0, EMBER_PLANE_WORDS * sizeof(*ret_there));
 	for (unsigned int w = 0; w < EMBER_PLANE_WORDS; w++)
 		for (uint64_t bits = mr->pages[w]; bits; bits &= bits - 1) {
@@ -136,9 +169,9 @@ static void account_region(struct ember_book *book, struct ember_cooldown *cd,
 			book->outcome[outcome]++;
 			if (outcome == EMBER_FATE_MOVED || outcome == EMBER_FATE_ALREADY)
 				ret_there[w] |= bits & -bits;
-			if (cd)
-				feed_back(cd, move, mr->addr + ((uint64_t)page << PAGE_SHIFT),
-					  outcome, now_ns);
+			if (!cd || is_spoken_for(mr, outcome, &told))
+				continue;
+			feed_back(cd, move, feed_back_addr(mr, page, outcome), outcome, now_ns);
 		}
 }
 

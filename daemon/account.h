@@ -32,6 +32,8 @@
 	X(KIND, "kind", "a kind of page this mover does not move")                                 \
 	X(LARGE, "large-folio", "part of a huge page, which the module leaves whole")              \
 	X(UNSPLIT, "unsplit", "of a huge page that would not be split: in use, pinned or locked")  \
+	X(UNSPLITTABLE, "unsplittable",                                                            \
+	  "of a huge page in mlocked memory, or ember may not split")                              \
 	X(NO_MEMORY, "no-memory", "no free page on that node")                                     \
 	X(NO_DEST, "no-destination", "that memory is gone, or is being removed")                   \
 	X(DENIED, "denied", "not permitted (cpuset, policy, capability)")                          \

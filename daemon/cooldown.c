@@ -139,6 +139,7 @@ static const struct {
     [EMBER_REFUSED_BUSY] = {2000, 320000},
     /* a full node holds back whatever should go there: not for longer than the node is full */
     [EMBER_REFUSED_NO_MEMORY] = {2000, 2000},
+    [EMBER_REFUSED_UNSPLIT] = {2000, 2000},
     [EMBER_REFUSED_LASTING] = {60000, EMBER_COOLDOWN_MAX_MS},
 };
 
@@ -146,8 +147,11 @@ static const struct {
 
 uint32_t ember_cooldown_backoff_ms(enum ember_refused why, unsigned int nr)
 {
-	uint32_t time_ms = backoffs[why].first_ms;
+	uint32_t time_ms;
 
+	if (why == EMBER_REFUSED_UNSPLIT && nr > PATIENCE)
+		return ember_cooldown_backoff_ms(EMBER_REFUSED_LASTING, nr - PATIENCE);
+	time_ms = backoffs[why].first_ms;
 	for (unsigned int i = PATIENCE; i < nr && time_ms < backoffs[why].longest_ms; i++)
 		time_ms *= 2;
 	return time_ms < backoffs[why].longest_ms ? time_ms : backoffs[why].longest_ms;

@@ -22,6 +22,7 @@
 enum ember_refused {
 	EMBER_REFUSED_BUSY,      /* locked, isolated, being written: may pass at any moment */
 	EMBER_REFUSED_NO_MEMORY, /* nothing is wrong with the page: the node was full, or gone */
+	EMBER_REFUSED_UNSPLIT,   /* a huge page in use: may pass, and if it does not, lasts */
 	EMBER_REFUSED_LASTING,   /* pinned, of a kind that does not move, not permitted */
 	EMBER_NR_REFUSED,
 };
@@ -80,7 +81,8 @@ void ember_cooldown_moved_shared(struct ember_cooldown *cd, const struct ember_p
 				 uint64_t addr, enum ember_cooldown_move move, uint64_t now_ns);
 /*
  * How long a page is left alone that was refused @nr times in a row: the first two times as
- * long as the reason suggests, from the third time on twice as long each time.
+ * long as the reason suggests, from the third time on twice as long each time. What is unsplit for
+ * the third time is lasting from then on.
  */
 uint32_t ember_cooldown_backoff_ms(enum ember_refused why, unsigned int nr);
 void ember_cooldown_refused(struct ember_cooldown *cd, const struct ember_proc_id *proc,

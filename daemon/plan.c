@@ -79,7 +79,7 @@ struct exchange_ctx {
 	uint16_t giving;                        /* of these, where candidates lie */
 	uint16_t from_mems[EMBER_MAX_CLASSES];  /* where candidates lie; 0: members may not come */
 	uint8_t victim_less[EMBER_MAX_CLASSES]; /* ranks that its victims count for less */
-	bool may_down[EMBER_MAX_CLASSES];       /* members may go somewhere below it */
+	uint16_t down_to[EMBER_MAX_CLASSES];    /* where members may go below it */
 	struct ember_exchange_limits limits;
 	struct ember_exchange ex;
 	uint64_t candidates[EMBER_RANKS];
@@ -232,18 +232,24 @@ static void prepare_classes(struct ember_plan_work *w, const struct ember_topolo
 		}
 }
 
+static enum ember_why_not why_not_there(const struct ember_class *class,
+					const struct ember_topology *topo)
+{
+	if (!(class->withheld & topo->tiers[0].nodes))
+		return EMBER_WHY_NOT_NOT_ALLOWED;
+	return class->not_yet ? EMBER_WHY_NOT_NEW : EMBER_WHY_NOT_MODULE_ONLY;
+}
+
 /*
- * Pages that could never come to the fastest tier: all of it is outside their cpuset, or only the
- * module goes there, which does not move their kind.
+ * Pages that could not come to the fastest tier: all of it is outside their cpuset, or only the
+ * module goes there, which does not move their kind, or not as long as little is known of them.
  */
 static void count_not_allowed(struct ember_plan *plan, const struct ember_topology *topo)
 {
 	const struct ember_plan_work *w = plan->work;
 
 	for (unsigned int c = 0; c < w->survey.nr_classes; c++) {
-		bool withheld = w->survey.classes[c].withheld & topo->tiers[0].nodes;
-		enum ember_why_not why_not =
-		    withheld ? EMBER_WHY_NOT_MODULE_ONLY : EMBER_WHY_NOT_NOT_ALLOWED;
+		enum ember_why_not why_not = why_not_there(&w->survey.classes[c], topo);
 
 		if (w->near[0][c])
 			continue;
@@ -321,7 +327,7 @@ static void sum_up(struct exchange_ctx *x)
 	for (unsigned int c = 0; c < s->nr_classes; c++) {
 		uint16_t below = nodes_below(x, c);
 
-		x->may_down[c] = below;
+		x->down_to[c] = below;
 		lower |= below;
 		if (below)
 			add_victims(x, c);
@@ -360,19 +366,29 @@ static void block(const struct exchange_ctx *x, struct picker *p, uint8_t rank, 
 }
 
 /*
- * A page of @nr pages of 4 KiB. Of those who map a shared page some may not be followed: nobody has
- * said that they may have memory on a restricted node. Pages that other processes map too cool down
+ * Of those who map a shared page some may not be followed: nobody has said that they may have
+ * memory on a restricted node. Is it left with nowhere to go in this exchange?
+ */
+static bool shared_is_stuck(const struct exchange_ctx *x, const struct picker *p, uint8_t class)
+{
+	if (p->direction == EMBER_PROMOTE)
+		return is_restricted(x, x->node);
+	return !(x->down_to[class] & ~x->plan_limits->restricted_nodes);
+}
+
+/*
+ * A page of @nr pages of 4 KiB. Pages that other processes map too cool down
  * in both directions: see decisions.md.
  */
 static bool held_back(const struct exchange_ctx *x, struct picker *p, uint64_t addr, uint32_t proc,
-		      uint8_t rank, unsigned int nr, bool sideways, bool shared)
+		      uint8_t class, uint8_t rank, unsigned int nr, bool sideways, bool shared)
 {
 	enum ember_cooldown_move move = sideways                        ? EMBER_COOL_SIDEWAYS
 					: p->direction == EMBER_PROMOTE ? EMBER_COOL_UP
 									: EMBER_COOL_DOWN;
 	enum ember_cooldown_state state;
 
-	if (shared && p->direction == EMBER_PROMOTE && is_restricted(x, x->node)) {
+	if (shared && shared_is_stuck(x, p, class)) {
 		block(x, p, rank, nr, EMBER_WHY_NOT_MODULE_ONLY);
 		return true;
 	}
@@ -505,7 +521,7 @@ static void pick_huge(const struct exchange_ctx *x, struct picker *p, uint32_t p
 
 	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
 	if (weight(mask) == r->nr_present && has_place(p, rank, r->nr_present) &&
-	    !held_back(x, p, r->addr, proc, rank, r->nr_present, sideways(x, p, r, 0),
+	    !held_back(x, p, r->addr, proc, span->class, rank, r->nr_present, sideways(x, p, r, 0),
 		       shared[0] & 1))
 		take_place(p, rank, r->nr_present);
 	else
@@ -531,7 +547,7 @@ static void pick(const struct exchange_ctx *x, struct picker *p, uint32_t proc,
 			uint8_t rank = exchange_rank(x, p, r, span, page);
 
 			if (has_place(p, rank, 1) &&
-			    !held_back(x, p, page_addr(r, page), proc, rank, 1,
+			    !held_back(x, p, page_addr(r, page), proc, span->class, rank, 1,
 				       sideways(x, p, r, page), shared[w] & (bits & -bits)))
 				take_place(p, rank, 1);
 			else
@@ -549,7 +565,7 @@ static bool worth_a_look(const struct exchange_ctx *x, const struct picker *p,
 	if (class == EMBER_NO_CLASS || span->why_not != EMBER_NR_WHY_NOT)
 		return false;
 	best = up ? span->rank_max : victim_rank(x, class, span->rank_min);
-	return (up ? x->from_mems[class] : x->may_down[class]) && passes_cut(p, best) &&
+	return (up ? x->from_mems[class] : x->down_to[class]) && passes_cut(p, best) &&
 	       has_place(p, best, 1);
 }
 
@@ -633,16 +649,28 @@ static void keep_first(uint64_t mask[EMBER_PLANE_WORDS], unsigned int n)
 	}
 }
 
-/* Where pages of @mask may go, for what the exchange knows of them. */
+/* Where all of @mask may go, or a part of it: shared pages not to restricted nodes. */
 static uint16_t open_to(const struct exchange_ctx *x, const struct ember_region *r,
 			const uint64_t mask[EMBER_PLANE_WORDS])
 {
-	uint64_t shared[EMBER_PLANE_WORDS], any = 0;
+	uint64_t shared[EMBER_PLANE_WORDS], exclusive[EMBER_PLANE_WORDS];
 
 	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
 	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
-		any |= shared[w] & mask[w];
-	return any ? ~x->plan_limits->restricted_nodes : UINT16_MAX;
+		exclusive[w] = mask[w] & ~shared[w];
+	if (r->order == EMBER_ORDER_PMD ? weight(exclusive) == weight(mask) : weight(exclusive))
+		return UINT16_MAX;
+	return ~x->plan_limits->restricted_nodes;
+}
+
+/* Those that go elsewhere, or not at all, are a matter of the next plan. */
+static void leave_shared_out(const struct ember_region *r, uint64_t mask[EMBER_PLANE_WORDS])
+{
+	uint64_t shared[EMBER_PLANE_WORDS];
+
+	ember_region_plane(r, EMBER_PLANE_SHARED, shared);
+	for (int w = 0; w < EMBER_PLANE_WORDS; w++)
+		mask[w] &= ~shared[w];
 }
 
 /* Where all of @mask may go, or a part of it, to which it is narrowed: a huge page stays whole. */
@@ -657,6 +685,10 @@ static uint8_t demote_to(struct exchange_ctx *x, const struct ember_region *r,
 		dest = node_below_for(x, span->class, among, 1);
 	if (dest == EMBER_NO_NODE)
 		return dest;
+	if (is_restricted(x, dest)) {
+		leave_shared_out(r, mask);
+		n = weight(mask);
+	}
 	if (x->w->accept[dest] < n)
 		n = x->w->accept[dest];
 	keep_first(mask, n);

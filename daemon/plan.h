@@ -68,7 +68,7 @@ enum ember_why {
 	X(NOT_ALLOWED, "not-allowed",                                                              \
 	  "a cpuset or memory policy of it leaves that node out, or it was denied the way there")  \
 	X(MODULE_ONLY, "module-only",                                                              \
-	  "huge, shared or of a file: not for pools and restricted nodes")                         \
+	  "of a kind that does not go to pools and restricted nodes (huge, shared, of a file)")    \
 	X(BOUND, "bound", "its area, or one in its 2 MiB, has a memory policy (mbind)")            \
 	X(BY_HAND, "placed-by-hand",                                                               \
 	  "placed there a short while ago by move_pages(2) or the like")                           \

@@ -4,9 +4,11 @@
  * calls process_madvise(2).
  *
  * The module is asked first and again afterwards, and what it finds in the page tables is what
- * counts: its first answer says which pages belong to large folios now and that nothing else
- * stands against the move (isolated CPUs, cpusets, memory policies), so that nothing is split in
- * vain or behind their back; its second says which of them have become base pages.
+ * counts: its first answer says which pages belong to large folios now, and that isolated CPUs,
+ * cpusets and memory policies do not stand against the move, so that nothing is split behind their
+ * back; its second says which of them have become base pages. It is silent on what else may be in
+ * the way of a large folio (writeback, pins, other processes): the kernel refuses to split some of
+ * these, and where it does split, the second answer tells.
  */
 #ifndef EMBER_SPLIT_H
 #define EMBER_SPLIT_H

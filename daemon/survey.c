@@ -54,7 +54,8 @@ static uint8_t find_class(struct ember_survey *s, const struct ember_plan_proc *
 	struct ember_class want = {.home = proc->home, .allowed = proc->allowed};
 	unsigned int c;
 
-	if (way == EMBER_WAY_NONE)
+	want.not_yet = way == EMBER_WAY_NOT_YET;
+	if (way == EMBER_WAY_NONE || way == EMBER_WAY_NOT_YET)
 		want.withheld = module_only;
 	else if (way == EMBER_WAY_BY_SPLIT)
 		want.by_split = module_only;
@@ -62,7 +63,8 @@ static uint8_t find_class(struct ember_survey *s, const struct ember_plan_proc *
 	for (c = 0; c < s->nr_classes; c++)
 		if (s->classes[c].home == want.home && s->classes[c].allowed == want.allowed &&
 		    s->classes[c].withheld == want.withheld &&
-		    s->classes[c].by_split == want.by_split)
+		    s->classes[c].by_split == want.by_split &&
+		    s->classes[c].not_yet == want.not_yet)
 			return c;
 	if (c == EMBER_MAX_CLASSES)
 		return EMBER_NO_CLASS;
@@ -88,9 +90,10 @@ static enum ember_way way_of(const struct ember_survey *s, const struct ember_pl
 	if (ember_region_is_plain(r) || !(proc->allowed & s->module_only))
 		return EMBER_WAY_AS_THEY_ARE;
 	/* the kernel splits nothing that others may map */
-	if (s->split_huge && r->kind == EMBER_KIND_ANON && !has_shared(r))
-		return EMBER_WAY_BY_SPLIT;
-	return EMBER_WAY_NONE;
+	if (!s->split_huge || r->kind != EMBER_KIND_ANON || has_shared(r))
+		return EMBER_WAY_NONE;
+	/* nobody puts a split page together again but khugepaged, if at all */
+	return r->info < EMBER_SURVEY_KNOWN ? EMBER_WAY_NOT_YET : EMBER_WAY_BY_SPLIT;
 }
 
 static uint8_t class_of(struct ember_survey *s, const struct ember_plan_proc *proc,
@@ -233,12 +236,6 @@ static bool is_shared_by_hand(const struct ember_survey *s, uint32_t owner,
 	return has_shared(r) && !stays_when_shared(r) && shared_slot(s, owner, r)->by_hand;
 }
 
-/* Nobody puts a split page together again but khugepaged, if at all: so only what is known. */
-static bool is_new(const struct ember_survey *s, uint8_t class, const struct ember_region *r)
-{
-	return s->classes[class].by_split ? r->info < EMBER_SURVEY_KNOWN : !r->info;
-}
-
 static enum ember_why_not region_why_not(const struct ember_survey *s,
 					 const struct ember_plan_proc *proc, uint8_t class,
 					 const struct ember_region *r)
@@ -257,7 +254,7 @@ static enum ember_why_not region_why_not(const struct ember_survey *s,
 		return EMBER_WHY_NOT_BY_HAND;
 	if (r->nr_inflight)
 		return EMBER_WHY_NOT_IN_FLIGHT;
-	if (is_new(s, class, r))
+	if (!r->info)
 		return EMBER_WHY_NOT_NEW;
 	return EMBER_NR_WHY_NOT;
 }

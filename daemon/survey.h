@@ -29,6 +29,7 @@ enum ember_way {
 	EMBER_WAY_AS_THEY_ARE, /* or the process has no such memory */
 	EMBER_WAY_NONE,
 	EMBER_WAY_BY_SPLIT, /* exclusive, anonymous and huge */
+	EMBER_WAY_NOT_YET,  /* the same, but little is known of them: elsewhere they may go */
 	EMBER_NR_WAYS,
 };
 
@@ -38,6 +39,7 @@ struct ember_class {
 	uint16_t
 	    by_split; /* of those allowed: huge pages come up to them in pieces, or not at all */
 	uint8_t home;
+	bool not_yet; /* it is withheld for as long as little is known of the pages */
 };
 
 /* 4 KiB pages of one class on one memory, by rank. */

@@ -158,6 +158,7 @@ static void test_feedback(void **state)
 	    {EMBER_FATE_DENIED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED},
 	    {EMBER_FATE_BUSY, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_FREE},
 	    {EMBER_FATE_UNSPLIT, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_FREE},
+	    {EMBER_FATE_UNSPLITTABLE, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED},
 	    {EMBER_FATE_FAILED, EMBER_COOL_REFUSED, EMBER_COOL_REFUSED, EMBER_COOL_FREE},
 	    {EMBER_FATE_ALREADY, EMBER_COOL_FREE, EMBER_COOL_FREE, EMBER_COOL_FREE},
 	    {EMBER_FATE_NOT_PRESENT, EMBER_COOL_FREE, EMBER_COOL_FREE, EMBER_COOL_FREE},
@@ -241,6 +242,69 @@ static void test_denied_as_a_whole_fills_no_table(void **state)
 	assert_false(ember_account_is_denied(&m, &all, 1));
 }
 
+static uint32_t nr_cooling(uint32_t nr_pages)
+{
+	uint32_t n = 0;
+
+	for (uint64_t page = 0; page < nr_pages; page++)
+		n += ember_cooldown_look(&cooldown, &move.id, page * 4096, EMBER_COOL_UP, 0) ==
+		     EMBER_COOL_REFUSED;
+	return n;
+}
+
+/* One entry for each huge page that stays whole, at the address that the planner asks for. */
+static void test_whole_huge_pages_take_one_entry(void **state)
+{
+	static const enum ember_fate fates[] = {EMBER_FATE_UNSPLIT, EMBER_FATE_UNSPLITTABLE};
+	struct ember_move_region region = {.nr_pages = 511, .order = EMBER_ORDER_PMD};
+	struct ember_move m = move;
+
+	(void)state;
+	memset(region.pages, 0xff, sizeof(region.pages));
+	region.pages[0] &= ~1ULL; /* the first is not there */
+	m.nr_regions = 1;
+	m.nr_pages = 511;
+	for (size_t i = 0; i < NR(fates); i++) {
+		const struct ember_fate_run run = {fates[i], 511};
+
+		for (int order = 0; order < 2; order++) {
+			ember_cooldown_destroy(&cooldown);
+			ember_cooldown_init(&cooldown, 4096);
+			region.order = order ? EMBER_ORDER_PMD : EMBER_ORDER_MTHP;
+			ember_account_result(&account, &rs, &cooldown, &m, &region, &run, 1, 0);
+			assert_int_equal(nr_cooling(512), order ? 1 : 511);
+			assert_int_equal(nr_cooling(1), order);
+		}
+	}
+	assert_int_equal(account.books[m.direction][m.mover].outcome[EMBER_FATE_UNSPLIT], 2 * 511);
+}
+
+/* 16 GiB of them, again and again, drive nobody else's entry out, and the wait grows. */
+static void test_whole_huge_pages_leave_the_table_to_others(void **state)
+{
+	const struct ember_fate_run run = {EMBER_FATE_UNSPLIT, 512};
+	struct ember_move_region region = {.nr_pages = 512, .order = EMBER_ORDER_PMD};
+	struct ember_move m = move;
+
+	(void)state;
+	ember_cooldown_destroy(&cooldown);
+	ember_cooldown_init(&cooldown, 1U << 20);
+	memset(region.pages, 0xff, sizeof(region.pages));
+	m.nr_regions = 1;
+	m.nr_pages = 512;
+	for (uint64_t round = 0; round < 3; round++)
+		for (uint64_t i = 0; i < 8192; i++) {
+			region.addr = i * EMBER_REGION_BYTES;
+			ember_account_result(&account, NULL, &cooldown, &m, &region, &run, 1,
+					     round * 2000 * MSEC);
+		}
+	assert_int_equal(cooldown.nr_evicted, 0);
+	for (uint64_t i = 0; i < 8192; i++)
+		assert_int_equal(ember_cooldown_look(&cooldown, &m.id, i * EMBER_REGION_BYTES,
+						     EMBER_COOL_UP, 60000 * MSEC),
+				 EMBER_COOL_REFUSED);
+}
+
 /* The process, or a region of it, went away while its pages were on their way. */
 static void test_process_gone(void **state)
 {
@@ -270,6 +334,8 @@ int main(void)
 	    TEST(test_short_and_long_results),
 	    TEST(test_process_gone),
 	    TEST(test_denied_as_a_whole_fills_no_table),
+	    TEST(test_whole_huge_pages_take_one_entry),
+	    TEST(test_whole_huge_pages_leave_the_table_to_others),
 	    TEST(test_sideways_moves_are_told_apart),
 	    TEST(test_shared_moves_are_told_apart),
 	};

@@ -1,6 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "check.h"
 
+#include <errno.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "split.h"
 
 #define MOVED EMBER_FATE_MOVED
@@ -9,6 +19,20 @@
 #define ALREADY EMBER_FATE_ALREADY
 #define UNKNOWN EMBER_FATE_UNKNOWN
 #define UNSPLIT EMBER_FATE_UNSPLIT
+#define UNSPLITTABLE EMBER_FATE_UNSPLITTABLE
+
+/* Memory runs out at this allocation (1: the next); 0: never. */
+static unsigned int fail_at;
+
+void *__real_calloc(size_t nr, size_t size); /* NOLINT(*reserved-identifier) */
+void *__wrap_calloc(size_t nr, size_t size); /* NOLINT(*reserved-identifier) */
+
+void *__wrap_calloc(size_t nr, size_t size) /* NOLINT(*reserved-identifier) */
+{
+	if (fail_at && --fail_at == 0)
+		return NULL;
+	return __real_calloc(nr, size);
+}
 
 static struct ember_fate_run *copy(const struct ember_fate_run *runs, size_t nr)
 {
@@ -67,6 +91,32 @@ static void a_lost_answer_takes_nothing_back(void **state)
 	free(job.runs);
 }
 
+/* Whichever allocation fails: what moved before the split has moved. */
+static void no_memory_takes_nothing_back(void **state)
+{
+	static const struct ember_fate_run first[] = {{MOVED, 3}, {LARGE, 5}},
+					   second[] = {{MOVED, 8}};
+
+	(void)state;
+	for (unsigned int at = 1; at <= 3; at++) {
+		struct ember_job job = {.move = {.nr_pages = 8, .split = true}};
+
+		job.first_runs = copy(first, NR(first));
+		job.nr_first_runs = NR(first);
+		job.runs = copy(second, NR(second));
+		job.nr_runs = NR(second);
+		fail_at = at;
+		ember_split_settle(&job);
+		assert_int_equal(fail_at, 0);
+		assert_null(job.first_runs);
+		assert_int_equal(job.nr_runs, 2);
+		assert_int_equal(job.runs[0].outcome, MOVED);
+		assert_int_equal(job.runs[0].nr_pages, 3);
+		assert_int_equal(job.runs[1].outcome, UNKNOWN);
+		free(job.runs);
+	}
+}
+
 static void due_once_and_where_it_was_planned(void **state)
 {
 	struct ember_fate_run large[] = {{BUSY, 1}, {LARGE, 1}}, none[] = {{MOVED, 2}};
@@ -103,6 +153,159 @@ static void not_in_vain(void **state)
 	assert_false(ember_split_run(&job));
 	assert_int_equal(runs[1].outcome, EMBER_FATE_NO_MEMORY);
 	assert_null(job.first_runs);
+}
+
+static struct ember_proc_id myself(void)
+{
+	struct ember_proc_id id = {.tgid = getpid()};
+	unsigned long long ticks = 0;
+	FILE *f = fopen("/proc/self/stat", "re");
+	char text[1024];
+
+	assert_non_null(f);
+	assert_non_null(fgets(text, sizeof(text), f));
+	fclose(f);
+	/* field 22, behind the name: when it began */
+	assert_int_equal(sscanf(strrchr(text, ')') + 1,
+				"%*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s "
+				"%*s %*s %*s %llu",
+				&ticks),
+			 1);
+	id.start_boottime_ns = ticks * (1000000000ULL / sysconf(_SC_CLK_TCK));
+	return id;
+}
+
+/* 2 MiB of this process, aligned, every page there. */
+static uint8_t *map_region(void)
+{
+	uint8_t *p = mmap(NULL, 2 * EMBER_REGION_BYTES, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	assert_ptr_not_equal(p, MAP_FAILED);
+	p += EMBER_REGION_BYTES - (uintptr_t)p % EMBER_REGION_BYTES;
+	memset(p, 1, EMBER_REGION_BYTES);
+	return p;
+}
+
+/* All of the region at @p, of which the module has said that it is large but for the first page. */
+static struct ember_job *large_job(const uint8_t *p, uint8_t order)
+{
+	static const struct ember_fate_run runs[] = {{BUSY, 1}, {LARGE, 511}};
+	struct ember_job *job = calloc(1, sizeof(*job) + sizeof(job->regions[0]));
+
+	assert_non_null(job);
+	job->move =
+	    (struct ember_move){.id = myself(), .nr_pages = 512, .nr_regions = 1, .split = true};
+	job->regions[0] =
+	    (struct ember_move_region){.addr = (uintptr_t)p, .nr_pages = 512, .order = order};
+	memset(job->regions[0].pages, 0xff, sizeof(job->regions[0].pages));
+	job->runs = copy(runs, NR(runs));
+	job->nr_runs = NR(runs);
+	return job;
+}
+
+static void expect_all_unsplittable(struct ember_job *job)
+{
+	assert_null(job->first_runs);
+	assert_int_equal(job->nr_runs, 2);
+	assert_int_equal(job->runs[0].outcome, BUSY);
+	assert_int_equal(job->runs[1].outcome, UNSPLITTABLE);
+	assert_int_equal(job->runs[1].nr_pages, 511);
+	assert_int_equal(job->nr_unsplit, 511);
+	assert_false(ember_account_is_denied(&job->move, job->runs, job->nr_runs));
+}
+
+/* The real call: an area that is locked as a whole is not asked for twice, one in part is. */
+static void locked_memory_is_known(void **state)
+{
+	uint8_t *p = map_region();
+	struct ember_job *job;
+
+	(void)state;
+	assert_int_equal(mlock(p, EMBER_REGION_BYTES), 0);
+	for (uint8_t order = EMBER_ORDER_MTHP; order <= EMBER_ORDER_PMD; order++) {
+		job = large_job(p, order);
+		assert_false(ember_split_run(job));
+		expect_all_unsplittable(job);
+		ember_job_free(job);
+	}
+	assert_int_equal(munlock(p, EMBER_REGION_BYTES / 2), 0);
+	job = large_job(p, EMBER_ORDER_MTHP);
+	assert_true(ember_split_run(job));
+	assert_int_equal(job->nr_unsplit, 256);
+	job->runs = copy(&(struct ember_fate_run){LARGE, 512}, 1); /* nothing was split */
+	job->nr_runs = 1;
+	ember_split_settle(job);
+	assert_int_equal(job->nr_runs, 3);
+	assert_int_equal(job->runs[0].outcome, LARGE); /* the busy one has become large since */
+	assert_int_equal(job->runs[1].outcome, UNSPLIT);
+	assert_int_equal(job->runs[1].nr_pages, 255);
+	assert_int_equal(job->runs[2].outcome, UNSPLITTABLE);
+	assert_int_equal(job->nr_unsplit, 511);
+	ember_job_free(job);
+}
+
+static int forbid_madvise(int error)
+{
+	struct sock_filter filter[] = {
+	    BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+	    BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_process_madvise, 0, 1),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | error),
+	    BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = {NR(filter), filter};
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
+		return -errno;
+	return prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0 ? -errno : 0;
+}
+
+/* As under a SystemCallFilter= without the call: refused for long, twice, and said once. */
+static void forbidden_in_a_child(int error, int log_fd)
+{
+	uint8_t *p = map_region();
+
+	assert_true(dup2(log_fd, STDERR_FILENO) >= 0);
+	unsetenv("JOURNAL_STREAM");
+	assert_int_equal(forbid_madvise(error), 0);
+	for (int i = 0; i < 2; i++) {
+		struct ember_job *job = large_job(p, EMBER_ORDER_PMD);
+
+		assert_false(ember_split_run(job));
+		expect_all_unsplittable(job);
+		ember_job_free(job);
+	}
+}
+
+static void without_the_right_pages_stay_whole(void **state)
+{
+	static const int errors[] = {EPERM, EACCES, ENOSYS};
+
+	(void)state;
+	for (size_t i = 0; i < NR(errors); i++) {
+		char said[4096];
+		int fds[2], status;
+		ssize_t n;
+		pid_t pid;
+
+		assert_int_equal(pipe(fds), 0);
+		pid = fork();
+		assert_true(pid >= 0);
+		if (!pid) {
+			forbidden_in_a_child(errors[i], fds[1]);
+			_exit(0);
+		}
+		close(fds[1]);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		n = read(fds[0], said, sizeof(said) - 1);
+		close(fds[0]);
+		assert_true(n > 0);
+		said[n] = 0;
+		print_message("%s", said);
+		assert_int_equal(status, 0);
+		assert_non_null(strstr(said, "SystemCallFilter="));
+		assert_ptr_equal(strchr(said, '\n'), said + n - 1); /* one line */
+	}
 }
 
 static unsigned int nr_chosen(uint8_t order, const uint64_t large[EMBER_PLANE_WORDS],
@@ -145,6 +348,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(answers_are_joined),
 	    cmocka_unit_test(a_lost_answer_takes_nothing_back),
+	    cmocka_unit_test(no_memory_takes_nothing_back),
+	    cmocka_unit_test(locked_memory_is_known),
+	    cmocka_unit_test(without_the_right_pages_stay_whole),
 	    cmocka_unit_test(due_once_and_where_it_was_planned),
 	    cmocka_unit_test(not_in_vain),
 	    cmocka_unit_test(few_pages_are_named),
