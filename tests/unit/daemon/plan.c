@@ -586,6 +586,39 @@ static void test_known_before_a_split(void **state)
 	ember_regions_clear(&p.rs);
 }
 
+/* What is little known waits for a split only: it moves where it is taken whole, up and down. */
+static void test_whole_moves_do_not_wait(void **state)
+{
+	struct ember_topology t = pool_and_node(32);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec huge = make_record(0);
+	struct proc p;
+
+	(void)state;
+	limits.split_huge = true;
+	add_node(&t, 1, 0, 64, 32);
+	make_proc(&p, 1);
+	p.plan.home = 0;
+	huge.order_class = EMBER_ORDER_PMD;
+	add_record(&p, &huge, EMBER_LEVELS - 1)->info = EMBER_SURVEY_KNOWN - 1;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 1, EMBER_PROMOTE), 512);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_NEW], 0);
+	ember_regions_clear(&p.rs);
+
+	t = no_nodes();
+	add_node(&t, 0, 0, 64, 0);
+	add_pool(&t, 1, 64, 32);
+	add_node(&t, 1, 2, 256, 128);
+	make_proc(&p, 1);
+	huge.addr = REGION;
+	add_region(&p, 0, HOT, 1);
+	add_record(&p, &huge, COLD)->info = 1;
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 1, EMBER_DEMOTE), 512);
+	ember_regions_clear(&p.rs);
+}
+
 /* Against base pages a huge one counts by its density; of these, too, some may be in large folios.
  */
 static void test_splits_count_by_density(void **state)
@@ -1344,6 +1377,33 @@ static void test_shared_pages_pass_a_restricted_node_by(void **state)
 	ember_regions_clear(&p.rs);
 }
 
+/* Two tiers, the slower one restricted: all but one page of the cold region makes room. */
+static void test_one_shared_page_keeps_no_region(void **state)
+{
+	struct ember_topology t = cxl(0);
+	struct ember_plan_limits limits = plenty();
+	struct ember_region_rec rec = make_record(0);
+	struct proc p;
+
+	(void)state;
+	limits.restricted_nodes = 1U << 1;
+	make_proc(&p, 1);
+	set_bit(rec.young, 5);
+	set_bit(rec.shared, 5);
+	add_record(&p, &rec, COLD);
+	add_region(&p, 1, HOT, 1);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 1, EMBER_DEMOTE), 511);
+	assert_int_equal(planned(0, 0, EMBER_PROMOTE), 511);
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY], 1);
+	/* with another node below, farther away: the one that is left goes there next */
+	add_node(&t, 2, 2, 256, 128);
+	make(&t, &p, 1, &limits);
+	assert_int_equal(planned(0, 1, EMBER_DEMOTE), 511); /* what comes up is one too many yet */
+	assert_int_equal(plan.nr_why_not[EMBER_WHY_NOT_MODULE_ONLY], 0);
+	ember_regions_clear(&p.rs);
+}
+
 /* Hottest in tier 0, next in tier 1, coldest in tier 2, from the worst placement, by rounds. */
 static void test_three_tiers(void **state)
 {
@@ -1768,6 +1828,7 @@ int main(void)
 	    TEST(test_huge_pages_are_split_for_pools),
 	    TEST(test_room_and_budget_before_a_split),
 	    TEST(test_known_before_a_split),
+	    TEST(test_whole_moves_do_not_wait),
 	    TEST(test_splits_count_by_density),
 	    TEST(test_no_split_where_whole_will_do),
 	    TEST(test_no_split_to_come_nearer),
@@ -1794,6 +1855,7 @@ int main(void)
 	    TEST(test_restricted_node_exchanges),
 	    TEST(test_restricted_middle_node),
 	    TEST(test_shared_pages_pass_a_restricted_node_by),
+	    TEST(test_one_shared_page_keeps_no_region),
 	    TEST(test_bound_areas_stay),
 	    TEST(test_placed_by_hand_stays),
 	    TEST(test_far_pages_displace_cold_ones),
