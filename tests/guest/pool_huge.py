@@ -53,7 +53,8 @@ def huge_bytes(pid, start, size):
         for first in range(0, len(pfns), HUGE_PAGES):
             part = pfns[first:first + HUGE_PAGES]
             flags.seek(part[0] * 8)
-            is_huge = struct.unpack("Q", flags.read(8))[0] >> KPF_THP & 1
+            flag = flags.read(8)  # nothing for frames of a pool behind the end of ordinary memory
+            is_huge = len(flag) == 8 and struct.unpack("Q", flag)[0] >> KPF_THP & 1
             nr += bool(is_huge and part == list(range(part[0], part[0] + HUGE_PAGES)))
     return nr * 2 * MIB
 
