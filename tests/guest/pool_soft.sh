@@ -12,7 +12,8 @@ unbind() { # the driver of $dax, if it has one
 	[ ! -e "/sys/bus/dax/devices/$dax/driver" ] || echo "$dax" >"/sys/bus/dax/devices/$dax/driver/unbind"
 }
 
-# A machine that has just come up may be about to load the drivers by itself.
+# A machine that has just come up may be about to load the drivers by itself; memhp_default_state=offline
+# keeps kmem from making memory of it that cannot be taken back.
 udevadm settle
 # kmem would make ordinary memory of it at once.
 echo offline >/sys/devices/system/memory/auto_online_blocks

@@ -29,8 +29,12 @@ void *__wrap_calloc(size_t nr, size_t size); /* NOLINT(*reserved-identifier) */
 
 void *__wrap_calloc(size_t nr, size_t size) /* NOLINT(*reserved-identifier) */
 {
-	if (fail_at && --fail_at == 0)
+	if (fail_at == 1) {
+		fail_at = 0;
 		return NULL;
+	}
+	if (fail_at)
+		fail_at--;
 	return __real_calloc(nr, size);
 }
 
@@ -224,7 +228,7 @@ static void locked_memory_is_known(void **state)
 	(void)state;
 	/* not by the library: the address sanitizer's mlock() does nothing */
 	assert_int_equal(syscall(SYS_mlock, p, EMBER_REGION_BYTES), 0);
-	for (uint8_t order = EMBER_ORDER_MTHP; order <= EMBER_ORDER_PMD; order++) {
+	for (unsigned int order = EMBER_ORDER_MTHP; order <= EMBER_ORDER_PMD; order++) {
 		job = large_job(p, order);
 		assert_false(ember_split_run(job));
 		expect_all_unsplittable(job);
