@@ -290,7 +290,7 @@ test: ## all tests: checks, unit tests, then the guest tests on both kernels (20
 test-long: ## the long forms (hours); resumable: what has passed for these sources is not run again
 	tests/run --long
 
-test-debug: ## the module's tests on a kernel with KASAN, lockdep, kmemleak, fault injection (built once; new, see docs/checks.md)
+test-debug: ## the module's tests on a kernel with KASAN, lockdep, kmemleak, fault injection (built once; see docs/checks.md)
 	tests/run --debug
 
 demo: ## watch ember lift Redis' hot pages into fast memory (5 minutes)
