@@ -143,9 +143,15 @@ def goes_while_the_program_runs(keeper, number, start, size, nr_left):
     expect_daemon_goes_on(nr_left)
 
 
+def first_hot_in(keeper, start, size):
+    nr = pages_in(keeper.pid, start, size, HOT) - pages_in(keeper.pid, start, size, HOT - PAGE_BYTES)
+    return nr == 1, nr
+
+
 def stays_while_something_is_held(keeper):
     number = add(FIRST, ALL_BYTES)
     expect_soon("hot pages come to the new pool", lambda: hot_in_pools(keeper), LIMIT_S)
+    expect_soon("so does the one that will be held", lambda: first_hot_in(keeper, FIRST, ALL_BYTES), LIMIT_S)
     expect_answer(keeper, "pin", "pinned")
     done = pool("remove", number)
     expect(f"the pool stays: status {done.returncode}, {done.stderr!r}",
