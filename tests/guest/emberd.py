@@ -245,3 +245,22 @@ def grow(process):
     process.stdin.flush()
     address, touched_ns = process.stdout.readline().split()
     return int(address), int(touched_ns)
+
+
+# --- keeper, which knows what its memory must hold ------------------------------------------------
+
+
+def tell(keeper, command):
+    keeper.stdin.write(command + "\n")
+    keeper.stdin.flush()
+    return keeper.stdout.readline().strip()
+
+
+def expect_answer(keeper, command, answer):
+    said = tell(keeper, command)
+    expect(f"{command}: {said}", said == answer)
+
+
+def expect_sound(keeper):
+    said = tell(keeper, "check")
+    expect(f"contents: {said}", said == "0 wrong")

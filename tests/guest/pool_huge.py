@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import emberd
-from emberd import MIB, PAGE_BYTES, expect, expect_soon
+from emberd import MIB, PAGE_BYTES, expect, expect_answer, expect_soon, expect_sound
 
 ADDRESS = 0x300000000000  # as in keeper.c
 SIZE, HOT = 128 * MIB, 48 * MIB
@@ -67,22 +67,6 @@ def share_in_pool(pid, start, size):
 
 def hot_share(keeper):
     return share_in_pool(keeper.pid, ADDRESS + SIZE - HOT, HOT)
-
-
-def tell(keeper, command):
-    keeper.stdin.write(command + "\n")
-    keeper.stdin.flush()
-    return keeper.stdout.readline().strip()
-
-
-def expect_answer(keeper, command, answer):
-    said = tell(keeper, command)
-    expect(f"{command}: {said}", said == answer)
-
-
-def expect_sound(keeper):
-    said = tell(keeper, "check")
-    expect(f"contents: {said}", said == "0 wrong")
 
 
 def refused(word):

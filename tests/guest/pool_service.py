@@ -15,7 +15,7 @@ import subprocess
 import sys
 
 import emberd
-from emberd import MIB, PAGE_BYTES, expect, expect_soon
+from emberd import MIB, PAGE_BYTES, expect, expect_answer, expect_soon, expect_sound
 
 ADDRESS = 0x300000000000  # as in keeper.c
 SIZE, HOT = 320 * MIB, 176 * MIB
@@ -60,22 +60,6 @@ def pages_in(pid, start, size, last_bytes=SIZE):
 
 def mib(pages):
     return pages * PAGE_BYTES / MIB
-
-
-def tell(keeper, command):
-    keeper.stdin.write(command + "\n")
-    keeper.stdin.flush()
-    return keeper.stdout.readline().strip()
-
-
-def expect_answer(keeper, command, answer):
-    said = tell(keeper, command)
-    expect(f"{command}: {said}", said == answer)
-
-
-def expect_sound(keeper):
-    said = tell(keeper, "check")
-    expect(f"contents: {said}", said == "0 wrong")
 
 
 def expect_daemon_goes_on(nr_pools):
